@@ -1,0 +1,1 @@
+"""Inference engines: each turns padded token ids into probabilities."""

@@ -1,0 +1,50 @@
+"""What every engine offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Engine"]
+
+
+class Engine(Protocol):
+    """Runs a model on one batch.
+
+    Attributes
+    ----------
+    name : str
+        The runtime, such as ``openvino``.
+    precision : str
+        What the matrix products are computed in: ``fp32`` or ``bf16``.
+    device : str
+        The processor it runs on, as the runtime names it.
+    version : str
+        The runtime's version.
+    """
+
+    name: str
+    precision: str
+    device: str
+    version: str
+
+    def probabilities(
+        self, input_ids: npt.NDArray[np.int32], n_tokens: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32]:
+        """Score a batch.
+
+        Parameters
+        ----------
+        input_ids : ndarray of int32, shape (n_windows, longest)
+            Token ids, padded on the right with any valid id.
+        n_tokens : ndarray of int32, shape (n_windows,)
+            Tokens of each row that are not padding, at least 1.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_windows, n_labels)
+            Probabilities in [0, 1], rows and columns in order.
+        """
+        ...

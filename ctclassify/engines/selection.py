@@ -1,0 +1,52 @@
+"""From the name of an engine to the engine."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ctclassify.engines.base import Engine
+from ctclassify.errors import EngineError
+from ctclassify.model_folder import ModelFolder
+
+__all__ = ["ENGINE_NAMES", "make_engine"]
+
+ENGINE_NAMES = ("auto", "openvino", "openvino-bf16", "openvino-fp32", "torch", "torch-cpu", "torch-cuda")
+"""What ``engine=`` takes. Without a suffix, an engine chooses its own precision or device."""
+
+
+def make_engine(name: str, folder: ModelFolder) -> Engine:
+    """Build an engine for a model folder.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`ENGINE_NAMES`. ``auto`` is OpenVINO for BERT models, torch for others.
+    folder : ModelFolder
+        A checked folder.
+
+    Returns
+    -------
+    Engine
+
+    Raises
+    ------
+    EngineError
+        If the name is unknown, the runtime is not installed, or it cannot run the model.
+    """
+    if name not in ENGINE_NAMES:
+        raise EngineError(f"unknown engine {name!r}; known engines: {', '.join(ENGINE_NAMES)}")
+    if name == "auto":
+        name = "openvino" if folder.config.get("model_type") == "bert" else "torch"
+    runtime, _, option = name.partition("-")
+    # Runtimes are imported here, not above: each costs up to seconds and may be absent.
+    if runtime == "openvino":
+        from ctclassify.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(folder, option or "auto")
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        raise EngineError(
+            f"engine {name!r} needs torch and transformers; install them with: pip install 'ctclassify[train]'"
+        )
+    from ctclassify.engines.torch_engine import TorchEngine
+
+    return TorchEngine(folder, option or "auto")

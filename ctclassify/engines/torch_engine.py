@@ -1,0 +1,63 @@
+"""The torch engine: the reference on a CPU, and inference on CUDA. Needs the extra ``[train]``."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoConfig
+
+from ctclassify.errors import EngineError
+from ctclassify.model_folder import ModelFolder
+from ctclassify.torch_model import load_torch_model
+
+__all__ = ["TorchEngine"]
+
+
+class TorchEngine:
+    """Runs a model folder in torch.
+
+    Parameters
+    ----------
+    folder : ModelFolder
+        A checked folder.
+    device : {"auto", "cpu", "cuda"}
+        ``auto`` takes CUDA where there is one.
+
+    Raises
+    ------
+    EngineError
+        If ``device`` is ``cuda`` and torch finds none.
+
+    Notes
+    -----
+    float32 on a CPU, which makes it the reference for other engines; bfloat16 autocast on CUDA.
+    """
+
+    name = "torch"
+
+    def __init__(self, folder: ModelFolder, device: str = "auto") -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise EngineError("torch finds no CUDA device; use engine='torch-cpu' or 'auto'")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.precision = "bf16" if device == "cuda" else "fp32"
+        self.device = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+        self.version = str(torch.__version__)
+        self._where = torch.device(device)
+        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
+        self._model = load_torch_model(folder.path, config).to(self._where).eval()
+
+    def probabilities(
+        self, input_ids: npt.NDArray[np.int32], n_tokens: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32]:
+        """Score a batch; see :class:`ctclassify.engines.base.Engine`."""
+        ids = torch.from_numpy(input_ids.astype(np.int64)).to(self._where)
+        lengths = torch.from_numpy(n_tokens.astype(np.int64)).to(self._where)
+        mask = (torch.arange(ids.shape[1], device=self._where)[None] < lengths[:, None]).long()
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._where.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
+            logits = self._model(input_ids=ids, attention_mask=mask).logits
+        return torch.sigmoid(logits.float()).cpu().numpy()
