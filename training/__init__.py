@@ -1,0 +1,1 @@
+"""Training and evaluation of ctclassify models: scripts, and the modules that they share."""

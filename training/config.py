@@ -1,0 +1,120 @@
+"""The configuration of a fine-tuning run: one TOML file, checked on reading."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ctclassify.errors import DataError
+
+__all__ = ["DataConfig", "ModelConfig", "OptimisationConfig", "TrainingConfig", "load_config"]
+
+_Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+_Positive = Annotated[float, Field(gt=0.0)]
+_Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Section):
+    """Files of labelled sentences: JSON lines with ``text`` and ``labels``; paths relative to the config file."""
+
+    train: tuple[Path, ...] = Field(min_length=1)
+    """Files to learn from, joined in this order."""
+    validation: tuple[Path, ...] = Field(min_length=1)
+    """Files that thresholds are tuned on; never a test file."""
+    label_names: tuple[str, ...] | None = None
+    """The labels in the model's order; None takes the codebook's fourteen."""
+
+
+class ModelConfig(_Section):
+    """The encoder and its head."""
+
+    base: str = "all-MiniLM-L6-v2"
+    """``all-MiniLM-L6-v2`` (from its package, checksum pinned), a local folder, or a Hub name."""
+    pooling: Literal["cls", "mean"] = "cls"
+    """``cls``: the architecture's own classification head; ``mean``: average of the token states (BERT only)."""
+    max_length: Annotated[int, Field(ge=8, le=512)] = 128
+    """Longest training sentence in tokens; longer ones are cut and counted."""
+    hidden_dropout: _Fraction = 0.1
+    """Dropout of the hidden states and the head."""
+    attention_dropout: _Fraction = 0.0
+    """Dropout of the attention weights; 0 is faster on a CPU at no loss seen (EXPERIMENTS.md)."""
+    freeze_word_embeddings: bool = True
+    """Leave the word embedding table as it is: half the parameters, a third of the time, no loss seen."""
+
+
+class OptimisationConfig(_Section):
+    """How the weights are learned."""
+
+    num_train_epochs: _Positive = 5.0
+    """Passes over the training rows."""
+    batch_size: _Count = 32
+    """Sentences a step."""
+    learning_rate: _Positive = 2e-4
+    """Peak of the schedule, for the head and the top layer."""
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Factor on the learning rate for each layer further from the head; 1 treats all alike."""
+    warmup_ratio: _Fraction = 0.1
+    """Part of the steps in which the learning rate rises."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    """AdamW's decay; biases and layer norms are exempt."""
+    positive_weight_cap: Annotated[float, Field(ge=1.0)] = 8.0
+    """Positives of a label weigh sqrt(negatives / positives), held between 1 and this."""
+    ema_decay: _Fraction = 0.0
+    """Decay a step of the running average of the weights that is kept as the model; 0 keeps the last weights."""
+    bf16: bool = True
+    """Compute in bfloat16 autocast; master weights stay float32."""
+
+
+class TrainingConfig(_Section):
+    """All values of a run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """Name of the run: its folder below ``training/runs``."""
+    seed: int = 13
+    """Reaches the initialisation, the shuffles and the dropout."""
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    optimisation: OptimisationConfig = OptimisationConfig()
+
+
+def load_config(path: Path) -> TrainingConfig:
+    """Read and check a run's configuration.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A TOML file.
+
+    Returns
+    -------
+    TrainingConfig
+        With the data paths made absolute (they are written relative to the config file).
+
+    Raises
+    ------
+    DataError
+        If the file is not TOML, has an unknown key, or a value out of range; the message names each field.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = TrainingConfig.model_validate(raw)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"not a TOML file: {error}", path=path) from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise DataError(f"{problems}; the fields are described in training/config.py", path=path) from error
+    folder = path.resolve().parent
+    data = config.data.model_copy(
+        update={
+            "train": tuple((folder / p).resolve() for p in config.data.train),
+            "validation": tuple((folder / p).resolve() for p in config.data.validation),
+        }
+    )
+    return config.model_copy(update={"data": data})
