@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,15 @@ class LabelledSentences:
 
 
 def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> LabelledSentences:
-    """Read JSON lines files of labelled sentences.
+    """Read JSON lines files of labelled sentences or labelled articles.
 
     Parameters
     ----------
     paths : sequence of pathlib.Path
-        Each line an object with ``text`` (str) and ``labels`` (list of label names). ``document`` or ``key``
-        (str; what stands before its last ``#``) names the article; without either, each sentence is its own.
+        Each line is a sentence, an object with ``text`` (str) and ``labels`` (list of label names), or an article, an
+        object with ``text`` and ``sentences``: a list of objects with ``start`` and ``end`` (offsets in characters, end
+        exclusive) and ``labels``. ``document``, ``key`` (what stands before its last ``#``) or an article's ``id``
+        names the article; without any, each line is its own.
     label_names : sequence of str
         The labels that may occur.
 
@@ -58,7 +60,8 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
     Raises
     ------
     DataError
-        On a missing file, or a line that is not such an object, has no text or an unknown label; it names the line.
+        On a missing file, or a line that is no such object, has no text, offsets outside the text, or an unknown label;
+        it names the line.
     """
     known = frozenset(label_names)
     texts: list[str] = []
@@ -71,36 +74,67 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
             for line_number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
-                row = _parse_row(line, known, path, line_number)
-                texts.append(row["text"])
-                labels.append(tuple(row["labels"]))
-                documents.append(_document(row) or f"{path.name}:{line_number}")
+                try:
+                    row = _parse_object(line)
+                    for sentence in _sentences(row):
+                        texts.append(_checked_text(sentence))
+                        labels.append(_checked_labels(sentence, known))
+                        documents.append(_document(row) or f"{path.name}:{line_number}")
+                except ValueError as error:
+                    raise DataError(str(error), path=path, line_number=line_number) from error
     return LabelledSentences(texts=tuple(texts), labels=tuple(labels), documents=tuple(documents))
 
 
-def _parse_row(line: str, known: frozenset[str], path: Path, line_number: int) -> dict[str, Any]:
-    """Return one checked row."""
+def _parse_object(line: str) -> dict[str, Any]:
+    """Return the JSON object of a line."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise DataError(f"not JSON: {error}", path=path, line_number=line_number) from error
-    text, labels = (row.get("text"), row.get("labels")) if isinstance(row, dict) else (None, None)
+        raise ValueError(f"not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"expected an object, got {type(row).__name__}")
+    return row
+
+
+def _sentences(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the labelled sentences of a row, itself where it is one."""
+    if "sentences" not in row:
+        yield row
+        return
+    text, sentences = row.get("text"), row["sentences"]
+    if not isinstance(text, str) or not isinstance(sentences, list):
+        raise ValueError('expected an article with "text" and a list of "sentences"')
+    for i, sentence in enumerate(sentences):
+        start, end = (sentence.get(key) if isinstance(sentence, dict) else None for key in ("start", "end"))
+        if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end <= len(text):
+            raise ValueError(f"sentence {i}: start {start!r}, end {end!r}; expected 0 <= start < end <= {len(text)}")
+        yield {"text": text[start:end], "labels": sentence.get("labels")}
+
+
+def _checked_text(sentence: dict[str, Any]) -> str:
+    """Return a sentence's text."""
+    text = sentence.get("text")
     if not isinstance(text, str) or not text.strip():
-        raise DataError('expected an object with a non-empty "text"', path=path, line_number=line_number)
+        raise ValueError('expected a non-empty "text"')
+    return text
+
+
+def _checked_labels(sentence: dict[str, Any], known: frozenset[str]) -> tuple[str, ...]:
+    """Return a sentence's labels."""
+    labels = sentence.get("labels")
     if not isinstance(labels, list):
-        raise DataError('expected "labels" as a list of names, [] for none', path=path, line_number=line_number)
+        raise ValueError('expected "labels" as a list of names, [] for none')
     for label in labels:
         if label not in known:
-            message = f"unknown label {label!r}; known labels: {', '.join(sorted(known))}"
-            raise DataError(message, path=path, line_number=line_number)
-    return dict(row)
+            raise ValueError(f"unknown label {label!r}; known labels: {', '.join(sorted(known))}")
+    return tuple(labels)
 
 
 def _document(row: dict[str, Any]) -> str:
     """Return the article's key of a row, or the empty string."""
-    if "document" in row:
-        return str(row["document"])
-    return str(row.get("key", "")).rpartition("#")[0]
+    if "key" in row and "document" not in row:
+        return str(row["key"]).rpartition("#")[0]
+    return str(row.get("document", row["id"] if "sentences" in row and "id" in row else ""))
 
 
 def indicator_matrix(labels: Sequence[Sequence[str]], label_names: Sequence[str]) -> npt.NDArray[np.int8]:

@@ -1,7 +1,9 @@
 r"""Score a model folder on labelled sentences, beside a TF-IDF baseline, and write metrics.json.
 
 python training/evaluate.py --model models/ctclassify-minilm --data training/data/prepared/test.jsonl \
-        --baseline-config training/configs/minilm.toml --output metrics.json
+        --baseline-config training/configs/minilm.toml --name test --output metrics.json
+
+metrics.json holds one report a name; other names in it are kept. ``--markdown`` prints the table for a model card.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--baseline-config", type=Path, help="score TF-IDF + logistic regression too, fitted on this config's data"
     )
-    parser.add_argument("--output", type=Path, help="where to write metrics.json")
+    parser.add_argument("--name", default="test", help="name of the report in metrics.json")
+    parser.add_argument("--output", type=Path, help="metrics.json, made or added to")
+    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     args = parser.parse_args(argv)
     try:
         report = evaluate(args.model, args.data, engine=args.engine, baseline_config=args.baseline_config)
@@ -45,8 +49,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     if args.output:
-        args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print_report(report)
+        reports = json.loads(args.output.read_text(encoding="utf-8")) if args.output.exists() else {}
+        reports[args.name] = report
+        args.output.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+    if args.markdown:
+        print(markdown_table(report))
+    else:
+        print_report(report)
     return 0
 
 
@@ -127,6 +136,21 @@ def print_report(report: dict[str, Any]) -> None:
     console.print(table)
     for key, (low, high) in model["intervals"].items():
         console.print(f"{key}: 95% interval {_shown(low)} to {_shown(high)} (bootstrap by article)")
+
+
+def markdown_table(report: dict[str, Any]) -> str:
+    """Return the table of :func:`print_report` in Markdown, averages last."""
+    model, baseline = report["model"], report.get("baseline")
+    rows = ["| label | precision | recall | F1 | AP | support | TF-IDF F1 |", "|---|---|---|---|---|---|---|"]
+    for name, row in model["labels"].items():
+        cells = [_shown(row[key]) for key in ("precision", "recall", "f1", "average_precision")]
+        other = _shown(baseline["labels"][name]["f1"]) if baseline else ""
+        rows.append(f"| `{name}` | {' | '.join(cells)} | {row['support']} | {other} |")
+    for average in ("micro", "macro"):
+        cells = [_shown(model[average][key]) for key in ("precision", "recall", "f1")]
+        other = _shown(baseline[average]["f1"]) if baseline else ""
+        rows.append(f"| **{average}** | {' | '.join(cells)} | | | {other} |")
+    return "\n".join(rows)
 
 
 def _shown(value: float | None) -> str:
