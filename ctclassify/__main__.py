@@ -1,0 +1,7 @@
+"""``python -m ctclassify``."""
+
+import sys
+
+from ctclassify.cli import main
+
+sys.exit(main())

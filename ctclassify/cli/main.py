@@ -1,0 +1,159 @@
+"""Commands, options and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from ctclassify._version import __version__
+from ctclassify.engines.selection import ENGINE_NAMES
+from ctclassify.errors import CTClassifyError, EngineError, LabelError, ModelFolderError
+
+__all__ = ["main"]
+
+EXIT_INPUT, EXIT_USAGE, EXIT_MODEL, EXIT_OUTPUT = 1, 2, 3, 4
+_EXIT_INTERRUPTED, _EXIT_CLOSED_PIPE = 130, 141
+
+_EPILOG = """\b
+Exit codes: 0 all inputs tagged; 1 an input could not be read (the others are tagged); 2 wrong usage;
+3 the model or the engine cannot be used; 4 the output cannot be written; 130 interrupted; 141 the reader
+closed the pipe."""
+
+_model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="A model folder that ctclassify saved.  [default: the shipped model]",
+)
+_engine_option = click.option(
+    "--engine", type=click.Choice(ENGINE_NAMES), default="auto", show_default=True, help="What runs the model."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments; None takes the process's own.
+
+    Returns
+    -------
+    int
+        The exit code, as ``ctclassify --help`` lists them.
+    """
+    try:
+        # Not click's own main(): that one answers a closed pipe itself, with exit code 1.
+        with _cli.make_context("ctclassify", list(sys.argv[1:] if argv is None else argv)) as context:
+            code = _cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:  # after --help and --version
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more on its way out; let that go nowhere instead of raising again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_CLOSED_PIPE
+    except LabelError as error:
+        return _fail(error, EXIT_USAGE)
+    except (ModelFolderError, EngineError) as error:
+        return _fail(error, EXIT_MODEL)
+    except CTClassifyError as error:
+        return _fail(error, EXIT_INPUT)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(f"cannot write the output: {error}", EXIT_OUTPUT)
+    return int(code or 0)
+
+
+def _fail(error: object, code: int) -> int:
+    """Print an error, return the exit code."""
+    click.echo(f"ctclassify: {error}", err=True)
+    return code
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="ctclassify %(version)s")
+def _cli() -> None:
+    """Tag every sentence of a counterterrorism news article with what it reports."""
+
+
+@_cli.command(epilog=_EPILOG)
+@click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "jsonl", "csv", "json"]),
+    default="text",
+    show_default=True,
+    help="text: to read. jsonl, csv: one sentence a line. json: one document with provenance.",
+)
+@click.option("--labels", metavar="A,B", help="Report these labels only (ids as in 'ctclassify labels').")
+@click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Give a label from this probability on.  [default: the model's own threshold of each label]",
+)
+@click.option("--only-tagged", is_flag=True, help="Leave out sentences without a reported label.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file, whole or not at all.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the inputs.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@_model_option
+@_engine_option
+def tag(
+    inputs: tuple[str, ...],
+    output_format: str,
+    labels: str | None,
+    min_probability: float | None,
+    only_tagged: bool,
+    output: Path | None,
+    encoding: str,
+    color: str,
+    model: Path | None,
+    engine: str,
+) -> int:
+    """Tag articles: each FILE is one, '-' is standard input."""
+    from ctclassify.cli.tag import TagOptions, tag_files
+
+    options = TagOptions(
+        output_format=output_format,
+        labels=labels,
+        min_probability=min_probability,
+        only_tagged=only_tagged,
+        output=output,
+        encoding=encoding,
+        color=color,
+        model=model,
+        engine=engine,
+    )
+    return EXIT_INPUT if tag_files(inputs, options) else 0
+
+
+@_cli.command()
+@click.argument("label_id", metavar="[LABEL]", required=False)
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def labels(label_id: str | None, output_format: str) -> None:
+    """Show the labels, or one LABEL with its definition, examples and crosswalks."""
+    from ctclassify.cli.tables import show_labels
+
+    show_labels(label_id, as_json=output_format == "json")
+
+
+@_cli.command()
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@_model_option
+@_engine_option
+def info(output_format: str, model: Path | None, engine: str) -> None:
+    """Show model, engine, precision, versions and checksums."""
+    from ctclassify.cli.tables import show_info
+
+    show_info(model, engine, as_json=output_format == "json")

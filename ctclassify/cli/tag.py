@@ -1,0 +1,155 @@
+"""``ctclassify tag``: inputs read one by one, articles streamed, one writer a format."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from ctclassify.classifier import SentenceClassifier, load
+from ctclassify.cli.view import TextWriter
+from ctclassify.cli.writers import ArticleWriter, CsvWriter, JsonlWriter, JsonWriter
+from ctclassify.errors import InputTextError, LabelError
+
+__all__ = ["TagOptions", "tag_files"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagOptions:
+    """Options of ``ctclassify tag``, as its help describes them."""
+
+    output_format: str
+    labels: str | None
+    min_probability: float | None
+    only_tagged: bool
+    output: Path | None
+    encoding: str
+    color: str
+    model: Path | None
+    engine: str
+
+
+def tag_files(inputs: Sequence[str], options: TagOptions) -> int:
+    """Tag each input and write the result.
+
+    Returns
+    -------
+    int
+        How many inputs could not be read; each was named on standard error.
+    """
+    _check_encoding(options.encoding)
+    classifier = load(options.model, engine=options.engine)
+    shown = _shown_labels(options.labels, classifier)
+    names: deque[str] = deque()
+    failures: list[str] = []
+    texts = _read_inputs(inputs, options.encoding, names, failures)
+    with _open_output(options.output) as stream:
+        writer = _make_writer(stream, classifier, shown, options)
+        for article in classifier.predict_stream(texts, thresholds=options.min_probability):
+            writer.write(names.popleft(), article)
+        writer.close()
+    return len(failures)
+
+
+def _check_encoding(encoding: str) -> None:
+    """Refuse an encoding that Python does not know."""
+    try:
+        "".encode(encoding)
+    except LookupError as error:
+        raise click.BadParameter(f"unknown encoding {encoding!r}", param_hint="--encoding") from error
+
+
+def _shown_labels(labels: str | None, classifier: SentenceClassifier) -> tuple[str, ...]:
+    """Return the labels to report, in the model's order."""
+    if labels is None:
+        return classifier.label_names
+    wanted = [name.strip() for name in labels.split(",") if name.strip()]
+    for name in wanted:
+        if name not in classifier.label_names:
+            known = ", ".join(classifier.label_names)
+            raise LabelError(f"--labels: unknown label {name!r}; known labels: {known}; see ctclassify labels")
+    if not wanted:
+        raise LabelError("--labels: no label given; write ids with commas between them, such as attack,casualties")
+    return tuple(name for name in classifier.label_names if name in wanted)
+
+
+def _read_inputs(inputs: Sequence[str], encoding: str, names: deque[str], failures: list[str]) -> Iterator[str]:
+    """Yield the text of each input that can be read; append its name to ``names``, or to ``failures``."""
+    for name in inputs:
+        try:
+            text = _read_text(name, encoding)
+        except (InputTextError, OSError) as error:
+            failures.append(name)
+            click.echo(f"ctclassify: {error}", err=True)
+            continue
+        names.append(name)
+        yield text
+
+
+def _read_text(name: str, encoding: str) -> str:
+    """Return the text of a file or of standard input, newlines as they are so that offsets fit the file."""
+    raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    # A byte order mark is no part of the text.
+    codec = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    try:
+        return raw.decode(codec)
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{raw[error.start]:02x} at offset {error.start}" if error.start < len(raw) else error.reason
+        raise InputTextError(
+            f"{name}: not {encoding} text: {byte}; convert the file, or name its encoding with --encoding"
+        ) from error
+
+
+@contextmanager
+def _open_output(path: Path | None) -> Iterator[TextIO]:
+    """Yield standard output, or a temporary file that takes the place of ``path`` once all is written."""
+    if path is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file")
+    if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced, only written to
+        with path.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
+        Path(temporary).chmod(mode & 0o777)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """Return the process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _make_writer(
+    stream: TextIO, classifier: SentenceClassifier, shown: tuple[str, ...], options: TagOptions
+) -> ArticleWriter:
+    """Return the writer of the chosen format."""
+    if options.output_format == "jsonl":
+        return JsonlWriter(stream, shown, only_tagged=options.only_tagged)
+    if options.output_format == "csv":
+        return CsvWriter(stream, shown, only_tagged=options.only_tagged)
+    if options.output_format == "json":
+        return JsonWriter(stream, shown, only_tagged=options.only_tagged, provenance=classifier.info())
+    return TextWriter(stream, shown, only_tagged=options.only_tagged, color=options.color)
