@@ -17,12 +17,15 @@ from ctclassify.model_folder import ModelFolder, read_model_folder
 from ctclassify.shipped import shipped_model_path
 from ctclassify.splitting import split_sentences
 from ctclassify.thresholds import Thresholds, resolve_thresholds
-from ctclassify.tokenization import TextEncoder, iter_batches
+from ctclassify.tokenization import TextEncoder, TokenWindows, iter_batches
 
 __all__ = ["SentenceClassifier", "load"]
 
 _TOKEN_BUDGET = 4096
 """Tokens of a batch, padding included: less wastes calls, more leaves the processor's caches (docs: benchmark)."""
+
+_TEXTS_AT_ONCE = 1 << 14
+"""Texts whose token ids are held at a time: batches are sorted by length within them."""
 
 _STREAM_CHARACTERS = 1 << 18
 """Characters of article text that ``predict_stream`` gathers before it computes."""
@@ -249,17 +252,20 @@ class SentenceClassifier:
         probabilities = np.zeros((len(texts), len(self.label_names)), dtype=np.float32)
         is_windowed = np.zeros(len(texts), dtype=np.bool_)
         filled = [i for i, text in enumerate(texts) if text.strip()]
-        if not filled:
-            return probabilities, is_windowed
-        windows = self._encoder.encode([texts[i] for i in filled])
-        lengths = [len(ids) for ids in windows.ids]
-        scores = np.zeros((len(filled), len(self.label_names)), dtype=np.float32)
-        for chosen in iter_batches(lengths, _TOKEN_BUDGET):
+        for start in range(0, len(filled), _TEXTS_AT_ONCE):
+            chosen = filled[start : start + _TEXTS_AT_ONCE]
+            windows = self._encoder.encode([texts[i] for i in chosen])
+            probabilities[chosen] = self._score_windows(windows)
+            is_windowed[chosen] = windows.is_windowed
+        return probabilities, is_windowed
+
+    def _score_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
+        """Return the maximum over the windows of each text."""
+        scores = np.zeros((len(windows.is_windowed), len(self.label_names)), dtype=np.float32)
+        for chosen in iter_batches([len(ids) for ids in windows.ids], _TOKEN_BUDGET):
             batch = self.engine.probabilities(*_padded([windows.ids[i] for i in chosen]))
             np.maximum.at(scores, windows.owner[chosen], batch)
-        probabilities[filled] = scores
-        is_windowed[filled] = windows.is_windowed
-        return probabilities, is_windowed
+        return scores
 
     def _names(self, indicators: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         """Return the names of the labels that one row of the indicator matrix gives."""

@@ -179,6 +179,8 @@ def _read_json(path: Path, *, remedy: str) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelFolderError(f"{path} is missing; {remedy}", path=path) from error
+    except OSError as error:
+        raise ModelFolderError(f"{path} cannot be read: {error}", path=path) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelFolderError(f"{path} is not JSON ({error}); {remedy}", path=path) from error
     if not isinstance(value, dict):
@@ -192,7 +194,10 @@ def _check_file(path: Path, manifest: dict[str, Any]) -> str:
     expected = sums.get(path.name) if isinstance(sums, dict) else None
     if not path.is_file():
         raise ModelFolderError(f"{path} is missing; copy the whole model folder again", path=path)
-    got = _sha256(path)
+    try:
+        got = _sha256(path)
+    except OSError as error:
+        raise ModelFolderError(f"{path} cannot be read: {error}", path=path) from error
     if got != expected:
         raise ModelFolderError(
             f"{path} is not the file that was saved with this model: SHA-256 expected {expected}, got {got}; copy the "

@@ -1,0 +1,92 @@
+"""Joining stand-off labels with texts by checksum."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+
+import pytest
+
+from ctclassify.labels import LABEL_IDS
+from training import prepare_data
+from training.prepare_data import candidate_sentences, find_texts
+
+ARTICLE = 'Office of the Spokesperson\nThe envoys met in Doha. "We agreed," he said. The U.S. team left.\n\nRain fell'
+SENTENCES = ["The envoys met in Doha.", '"We agreed," he said.', "The U.S. team left.", "Rain fell"]
+
+
+def checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def standoff(tmp_path, monkeypatch):
+    """A stand-off file of four sentences that can be found and one that cannot."""
+    path = tmp_path / "standoff.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow("id split source key date sha256 labels annotator_a annotator_b".split())
+        for i, text in enumerate([*SENTENCES, "Nowhere to be found."]):
+            split = "train" if i != 1 else "test"
+            writer.writerow(
+                [f"x{i}", split, "wcep", f"d#{i}", "2020-01-01", checksum(text), "attack|threat", "threat", ""]
+            )
+    monkeypatch.setattr(prepare_data, "STANDOFF", path)
+    return path
+
+
+def test_every_sentence_is_a_candidate():
+    assert set(SENTENCES) <= set(candidate_sentences(ARTICLE))
+
+
+def test_sentences_are_found_in_gzip_and_plain_files(tmp_path):
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
+        file.write(json.dumps({"text": ARTICLE}) + "\n")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": "A sentence."}) + "\n")
+    wanted = {checksum(text) for text in [*SENTENCES, "A sentence.", "absent"]}
+    found = find_texts([tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl"], wanted)
+    assert sorted(found.values()) == sorted([*SENTENCES, "A sentence."])
+
+
+def test_joined_rows_are_written_and_missing_ones_listed(standoff, tmp_path, capsys):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "a.jsonl").write_text(json.dumps({"text": ARTICLE}) + "\n")
+    out = tmp_path / "out"
+    assert prepare_data.main(["--text", str(texts), "--output", str(out)]) == 0
+    train = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    assert [row["text"] for row in train] == [SENTENCES[0], *SENTENCES[2:]]
+    assert train[0]["labels"] == ["attack", "threat"]
+    (test,) = [json.loads(line) for line in (out / "test.jsonl").read_text().splitlines()]
+    assert (test["annotator_a"], test["annotator_b"]) == (["threat"], [])
+    assert [row["id"] for row in csv.DictReader((out / "missing.csv").read_text().splitlines())] == ["x4"]
+    assert "4 of 5 sentences" in capsys.readouterr().out
+
+
+def test_strict_fails_where_anything_is_missing(standoff, tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": ARTICLE}) + "\n")
+    arguments = ["--text", str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "out"), "--strict"]
+    assert prepare_data.main(arguments) == 1
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"body": "x"}'])
+def test_a_bad_line_is_named(standoff, tmp_path, capsys, line):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x"}) + "\n" + line + "\n")
+    assert prepare_data.main(["--text", str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "out")]) == 2
+    assert 'a.jsonl, line 2: expected a JSON object with "text"' in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_an_error(standoff, tmp_path, capsys):
+    assert prepare_data.main(["--text", str(tmp_path / "absent"), "--output", str(tmp_path / "out")]) == 2
+    assert "absent" in capsys.readouterr().err
+
+
+def test_the_shipped_stand_off_file_is_whole():
+    rows = prepare_data.read_standoff(prepare_data.DATA / "corpus" / "standoff.csv")
+    assert len(rows) == 38_102
+    assert {row["split"] for row in rows} == set(prepare_data.SPLITS)
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert all(len(row["sha256"]) == 64 for row in rows)
+    assert {name for row in rows for name in row["labels"].split("|") if name} == set(LABEL_IDS)

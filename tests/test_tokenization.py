@@ -1,0 +1,68 @@
+"""Windows and batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ctclassify.errors import ModelFolderError
+from ctclassify.tokenization import TextEncoder, iter_batches
+
+
+@pytest.fixture
+def encoder(tiny_folder) -> TextEncoder:
+    """The tiny tokenizer with windows of 12 tokens: 10 words, neighbours share 5."""
+    return TextEncoder(tiny_folder / "tokenizer.json", 12)
+
+
+@pytest.mark.parametrize("n_words", [1, 9, 10, 11, 15, 16, 20, 21, 47])
+def test_windows_cover_every_token_and_overlap(encoder, tiny_folder, n_words):
+    words = ["bomb", "rain", "court", "bill", "law"] * 10
+    windows = encoder.encode([" ".join(words[:n_words])])
+    whole = TextEncoder(tiny_folder / "tokenizer.json", 512).encode([" ".join(words[:n_words])]).ids[0]
+    first, last = whole[0], whole[-1]
+    assert all(ids[0] == first and ids[-1] == last and len(ids) <= 12 for ids in windows.ids)
+    rebuilt = windows.ids[0][1:-1]
+    for ids in windows.ids[1:]:
+        assert ids[1:6] == rebuilt[-5:]
+        rebuilt += ids[6:-1]
+    assert rebuilt == whole[1:-1]
+    assert windows.is_windowed.tolist() == [n_words > 10]
+
+
+def test_owners_name_the_text_of_each_window(encoder):
+    windows = encoder.encode(["bomb", "rain " * 25, "", "law"])
+    assert windows.owner.tolist() == [0, 1, 1, 1, 1, 2, 3]
+    assert windows.is_windowed.tolist() == [False, True, False, False]
+
+
+def test_no_texts_give_no_windows(encoder):
+    windows = encoder.encode([])
+    assert (windows.ids, len(windows.owner), len(windows.is_windowed)) == ([], 0, 0)
+
+
+def test_a_lone_surrogate_is_read_as_unknown(encoder):
+    assert encoder.encode(["bomb \ud800"]).ids == encoder.encode(["bomb \ufffd"]).ids
+
+
+@pytest.mark.parametrize("content", ["{}", "not json", ""])
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, content):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content)
+    with pytest.raises(ModelFolderError, match="not a tokenizer"):
+        TextEncoder(path, 32)
+
+
+def test_every_item_is_in_one_batch_within_the_budget():
+    lengths = np.random.default_rng(0).integers(1, 60, size=500).tolist()
+    batches = list(iter_batches(lengths, 256))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(500))
+    assert all(len(batch) * max(lengths[i] for i in batch) <= 256 for batch in batches)
+
+
+def test_an_item_over_the_budget_is_a_batch_alone():
+    assert [batch.tolist() for batch in iter_batches([300, 5], 256)] == [[1], [0]]
+
+
+def test_no_items_give_no_batches():
+    assert list(iter_batches([], 256)) == []
