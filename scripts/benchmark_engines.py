@@ -25,12 +25,13 @@ import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers import AutoConfig, AutoTokenizer, pipeline
 
 import ctclassify
 from ctclassify.classifier import SentenceClassifier
 from ctclassify.errors import EngineError
 from ctclassify.shipped import shipped_model_path
+from ctclassify.torch_model import load_torch_model
 from training.data import read_labelled
 
 _Scores = npt.NDArray[np.float32]
@@ -47,9 +48,7 @@ class OnnxRuntimeEngine:
         import onnxruntime
 
         self.version = onnxruntime.__version__
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager"
-        ).eval()
+        model = load_torch_model(folder, AutoConfig.from_pretrained(folder), attn_implementation="eager").eval()
         example = torch.ones((2, 8), dtype=torch.long)
         path = scratch / "model.onnx"
         axes = {0: "batch", 1: "tokens"}
@@ -102,7 +101,7 @@ def _contenders(model: Path, reference: SentenceClassifier, scratch: Path) -> di
     tokenizer = AutoTokenizer.from_pretrained(model)
     usual = pipeline(
         "text-classification",
-        model=AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32),
+        model=load_torch_model(model, AutoConfig.from_pretrained(model)),
         tokenizer=tokenizer,
         top_k=None,
         function_to_apply="sigmoid",

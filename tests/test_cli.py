@@ -152,6 +152,24 @@ def test_another_encoding_can_be_named(run, tmp_path):
     assert run("tag", "--encoding", "klingon", str(path)).returncode == 2
 
 
+@pytest.mark.parametrize("output_format", ["text", "jsonl", "csv", "json"])
+def test_a_lone_surrogate_can_be_written(run, tmp_path, output_format):
+    path = tmp_path / "odd.txt"
+    path.write_bytes(b"A bomb +2AA- in the town.")  # UTF-7 for U+D800
+    process = run("tag", "--format", output_format, "--encoding", "utf-7", str(path))
+    assert process.returncode == 0, process.stderr
+    if output_format == "jsonl":
+        assert jsonl(process)[0]["text"] == "A bomb \ud800 in the town."
+
+
+def test_a_codec_that_fails_its_own_way_is_an_input_error(run, tmp_path):
+    path = tmp_path / "odd.txt"
+    path.write_bytes(b"xn--\xff..a")
+    process = run("tag", "--encoding", "idna", str(path))
+    assert process.returncode == 1
+    assert b"not idna text" in process.stderr
+
+
 @pytest.mark.parametrize("raw", [b"", b" \n\t\n"])
 def test_an_empty_file_has_no_sentences(run, tmp_path, raw):
     path = tmp_path / "empty.txt"

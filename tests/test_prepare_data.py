@@ -27,7 +27,7 @@ def standoff(tmp_path, monkeypatch):
     path = tmp_path / "standoff.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow("id split source key date sha256 labels annotator_a annotator_b".split())
+        writer.writerow(["id", "split", "source", "key", "date", "sha256", "labels", "annotator_a", "annotator_b"])
         for i, text in enumerate([*SENTENCES, "Nowhere to be found."]):
             split = "train" if i != 1 else "test"
             writer.writerow(

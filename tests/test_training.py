@@ -155,6 +155,20 @@ def test_a_run_writes_no_pickle(config, tmp_path):
     assert suffixes == {".json", ".safetensors"}
 
 
+def test_empty_data_is_refused_and_leaves_no_folder(config, data, tmp_path, capsys):
+    data.write_text("\n")
+    assert finetune.main(["--config", str(config), "--output", str(tmp_path / "run")]) == 2
+    assert "no sentence in the train files" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_reads_no_more_tokens_than_its_encoder(config, tmp_path):
+    finetune.finetune(load_config(config), tmp_path / "run")
+    classifier = ctclassify.load(tmp_path / "run" / "model", engine="openvino-fp32")
+    assert classifier.folder.max_tokens == 32
+    assert classifier.predict_article("bomb " * 100).sentences[0].is_truncated
+
+
 def test_a_folder_with_a_run_is_not_overwritten(config, tmp_path, capsys):
     folder = tmp_path / "run"
     folder.mkdir()

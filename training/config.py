@@ -37,16 +37,16 @@ class ModelConfig(_Section):
 
     base: str = "all-MiniLM-L6-v2"
     """``all-MiniLM-L6-v2`` (from its package, checksum pinned), a local folder, or a Hub name."""
-    pooling: Literal["cls", "mean"] = "cls"
-    """``cls``: the architecture's own classification head; ``mean``: average of the token states (BERT only)."""
+    pooling: Literal["cls", "mean"] = "mean"
+    """``mean``: average of the token states (BERT only); ``cls``: the architecture's own classification head."""
     max_length: Annotated[int, Field(ge=8, le=512)] = 128
     """Longest training sentence in tokens; longer ones are cut and counted."""
     hidden_dropout: _Fraction = 0.1
     """Dropout of the hidden states and the head."""
     attention_dropout: _Fraction = 0.0
-    """Dropout of the attention weights; 0 is faster on a CPU at no loss seen (EXPERIMENTS.md)."""
+    """Dropout of the attention weights; on a CPU its random numbers cost time."""
     freeze_word_embeddings: bool = True
-    """Leave the word embedding table as it is: half the parameters, a third of the time, no loss seen."""
+    """Leave the word embedding table as it is: it holds half of the parameters, and rare words stay as pre-trained."""
 
 
 class OptimisationConfig(_Section):

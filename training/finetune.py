@@ -23,7 +23,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoConfig, AutoTokenizer, DataCollatorWithPadding, TrainingArguments, set_seed
 
-from ctclassify.errors import DataError
+from ctclassify.errors import CTClassifyError, DataError, ModelFolderError
 from ctclassify.labels import LABEL_IDS
 from ctclassify.torch_model import MEAN_POOLING_ARCHITECTURE, model_class
 from training.config import TrainingConfig, load_config
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
             config = config.model_copy(update={"seed": args.seed})
             name = f"{name}-seed{args.seed}"
         folder = finetune(config, args.output or RUNS / name, resume=args.resume)
-    except (DataError, FileExistsError) as error:
+    except (CTClassifyError, FileExistsError) as error:
         print(f"finetune: {error}", file=sys.stderr)
         return 2
     print(f"saved {folder / 'model'}")
@@ -78,7 +78,9 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     Raises
     ------
     DataError
-        If a data file is missing or has a bad line.
+        If a data file is missing, empty, or has a bad line.
+    ModelFolderError
+        If the base encoder's package is missing or not the pinned one, or the pooling does not fit the encoder.
     FileExistsError
         If ``folder`` holds a run already and ``resume`` is False.
     """
@@ -87,16 +89,22 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     label_names = config.data.label_names or LABEL_IDS
     train = read_labelled(config.data.train, label_names)
     validation = read_labelled(config.data.validation, label_names)
-    folder.mkdir(parents=True, exist_ok=True)
-    run = describe_run(config, train, validation)
-    (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    for split, sentences, paths in (
+        ("train", train, config.data.train),
+        ("validation", validation, config.data.validation),
+    ):
+        if not len(sentences):
+            raise DataError(f"no sentence in the {split} files", path=paths[0])
 
     set_seed(config.seed)
     base = resolve_encoder(config.model.base)
     tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     model = _build_model(config, base, label_names)
     dataset = _tokenise(train, label_names, tokenizer, config.model.max_length)
-    run["n_truncated_train"] = sum(n == config.model.max_length for n in dataset["length"])
+    run = describe_run(config, train, validation)
+    run["n_at_max_length_train"] = sum(n == config.model.max_length for n in dataset["length"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     trainer = _build_trainer(config, model, tokenizer, dataset, train, label_names, folder)
     average = None
     if config.optimisation.ema_decay:
@@ -107,9 +115,7 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     run["train_seconds"] = round(time.monotonic() - started)
     if average is not None:
         average.copy_to(model)
-    run["validation"] = save_model_folder(
-        folder / "model", model, tokenizer, validation, label_names, max_length=config.model.max_length
-    )
+    run["validation"] = save_model_folder(folder / "model", model, tokenizer, validation, label_names)
     (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     return folder
 
@@ -127,6 +133,9 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
         attention_probs_dropout_prob=config.model.attention_dropout,
     )
     if config.model.pooling == "mean":
+        if settings.model_type != "bert":
+            message = f'pooling "mean" needs a BERT encoder, {base} is {settings.model_type}; set pooling = "cls"'
+            raise ModelFolderError(message, path=Path(base))
         settings.architectures = [MEAN_POOLING_ARCHITECTURE]
     # Eager attention: SDPA is slower on a CPU in training (its flash backward), and the same on short sentences
     # elsewhere.

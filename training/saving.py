@@ -16,6 +16,9 @@ from training.thresholds import tune_thresholds
 
 __all__ = ["predict_proba_torch", "save_model_folder"]
 
+_MOST_TOKENS = 512
+"""Longest window that a saved model reads, where its encoder has room for it."""
+
 
 def save_model_folder(
     folder: Path,
@@ -23,8 +26,6 @@ def save_model_folder(
     tokenizer: Any,
     validation: LabelledSentences,
     label_names: Sequence[str],
-    *,
-    max_length: int,
 ) -> dict[str, float]:
     """Save a model folder that ``ctclassify.load`` takes.
 
@@ -42,10 +43,11 @@ def save_model_folder(
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)
     model = model.to(torch.float32)
-    y_score = predict_proba_torch(model, tokenizer, validation.texts, max_length=512)
+    max_tokens = min(_MOST_TOKENS, tokenizer.model_max_length, model.config.max_position_embeddings)
+    y_score = predict_proba_torch(model, tokenizer, validation.texts, max_length=max_tokens)
     y_true = indicator_matrix(validation.labels, label_names)
     thresholds = tune_thresholds(y_true, y_score)
-    write_manifest(folder, dict(zip(label_names, map(float, thresholds), strict=True)))
+    write_manifest(folder, dict(zip(label_names, map(float, thresholds), strict=True)), max_tokens=max_tokens)
     y_pred = y_score >= thresholds
     true_positives = (y_true.astype(bool) & y_pred).sum(0)
     total = y_pred.sum(0) + y_true.sum(0)

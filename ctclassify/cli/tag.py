@@ -21,6 +21,9 @@ from ctclassify.errors import InputTextError, LabelError
 
 __all__ = ["TagOptions", "tag_files"]
 
+_ERRORS = "backslashreplace"
+"""A lone surrogate, which UTF-8 cannot hold, is written as its escape: that is what JSON calls it too."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TagOptions:
@@ -101,10 +104,12 @@ def _read_text(name: str, encoding: str) -> str:
     codec = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     try:
         return raw.decode(codec)
-    except UnicodeDecodeError as error:
-        byte = f"byte 0x{raw[error.start]:02x} at offset {error.start}" if error.start < len(raw) else error.reason
+    except UnicodeError as error:
+        fault = str(error)
+        if isinstance(error, UnicodeDecodeError) and error.start < len(raw):
+            fault = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
         raise InputTextError(
-            f"{name}: not {encoding} text: {byte}; convert the file, or name its encoding with --encoding"
+            f"{name}: not {encoding} text: {fault}; convert the file, or name its encoding with --encoding"
         ) from error
 
 
@@ -113,19 +118,19 @@ def _open_output(path: Path | None) -> Iterator[TextIO]:
     """Yield standard output, or a temporary file that takes the place of ``path`` once all is written."""
     if path is None:
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+            sys.stdout.reconfigure(encoding="utf-8", errors=_ERRORS, newline="\n")
         yield sys.stdout
         sys.stdout.flush()
         return
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file")
     if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced, only written to
-        with path.open("w", encoding="utf-8", newline="\n") as stream:
+        with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as stream:
             yield stream
         return
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", errors=_ERRORS, newline="\n") as stream:
             yield stream
         mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
         Path(temporary).chmod(mode & 0o777)
