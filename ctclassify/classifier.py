@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,16 @@ from ctclassify.tokenization import TextEncoder, TokenWindows, iter_batches
 __all__ = ["SentenceClassifier", "load"]
 
 _TOKEN_BUDGET = 4096
-"""Tokens of a batch, padding included: less wastes calls, more leaves the processor's caches (docs: benchmark)."""
+"""Tokens of a batch, padding included: less wastes calls, more leaves the processor's caches."""
 
 _TEXTS_AT_ONCE = 1 << 14
 """Texts whose token ids are held at a time: batches are sorted by length within them."""
 
 _STREAM_CHARACTERS = 1 << 18
 """Characters of article text that ``predict_stream`` gathers before it computes."""
+
+_STREAM_ARTICLES = 1 << 10
+"""The same in articles, so that short and empty ones do not pile up."""
 
 
 def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceClassifier:
@@ -181,7 +184,7 @@ class SentenceClassifier:
         Parameters
         ----------
         articles : iterable of str
-            Read as needed: about 260,000 characters ahead, at least one article.
+            Read as needed: about 260,000 characters or 1,000 articles ahead.
         thresholds : None, float, or mapping of str to float
             As for :meth:`predict`.
 
@@ -194,7 +197,7 @@ class SentenceClassifier:
         ------
         InputTypeError
             At once if ``articles`` is a bare ``str`` or not iterable; on reaching it, after every article before it
-            was yielded, if an item is not a ``str``.
+            was yielded, if an item is not a ``str``. An error that the iterable itself raises comes as late.
         LabelError
             At once, as for :meth:`predict`.
         """
@@ -207,19 +210,9 @@ class SentenceClassifier:
         return self._stream(articles, limits)
 
     def _stream(self, articles: Iterable[str], limits: npt.NDArray[np.float64]) -> Iterator[Article]:
-        """Gather articles, tag them together, yield them one by one."""
-        gathered: list[str] = []
-        n_characters = 0
-        for i, text in enumerate(articles):
-            if not isinstance(text, str):
-                yield from self._tag(gathered, limits)
-                raise InputTypeError(f"predict_stream: article {i}: expected str, got {_type_name(text)}")
-            gathered.append(text)
-            n_characters += len(text)
-            if n_characters >= _STREAM_CHARACTERS:
-                yield from self._tag(gathered, limits)
-                gathered, n_characters = [], 0
-        yield from self._tag(gathered, limits)
+        """Tag articles together, yield them one by one."""
+        for gathered in _gather(articles):
+            yield from self._tag(gathered, limits)
 
     def _tag(self, articles: list[str], limits: npt.NDArray[np.float64]) -> list[Article]:
         """Split and score articles together."""
@@ -272,6 +265,29 @@ class SentenceClassifier:
         return tuple(self.label_names[j] for j in np.flatnonzero(indicators))
 
 
+def _gather(articles: Iterable[str]) -> Iterator[list[str]]:
+    """Yield lists of articles to tag together; what was read before an error comes before the error."""
+    gathered: list[str] = []
+    n_characters = 0
+    numbered = enumerate(articles)
+    while True:
+        try:
+            i, text = next(numbered)
+            if not isinstance(text, str):
+                raise InputTypeError(f"predict_stream: article {i}: expected str, got {_type_name(text)}")
+        except StopIteration:
+            break
+        except Exception:
+            yield gathered
+            raise
+        gathered.append(text)
+        n_characters += len(text)
+        if n_characters >= _STREAM_CHARACTERS or len(gathered) >= _STREAM_ARTICLES:
+            yield gathered
+            gathered, n_characters = [], 0
+    yield gathered
+
+
 def _padded(ids: list[list[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return token ids padded with 0 on the right, and the length of each row."""
     n_tokens = np.array([len(row) for row in ids], dtype=np.int32)
@@ -284,7 +300,7 @@ def _padded(ids: list[list[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np
 
 def _checked_texts(texts: Sequence[str]) -> Sequence[str]:
     """Return the texts once each is known to be a ``str``."""
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+    if isinstance(texts, str | bytes | Set | Mapping) or not isinstance(texts, Iterable):
         raise InputTypeError(f"expected a sequence of texts, got {_type_name(texts)}; for one text pass a list: [text]")
     checked = list(texts)
     for i, text in enumerate(checked):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ FORMAT_VERSION = 1
 MANIFEST = "ctclassify.json"
 _CONFIG, _WEIGHTS, _TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 _CHECKED = (_CONFIG, _WEIGHTS, _TOKENIZER)
+_LABEL_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +106,12 @@ def read_model_folder(path: Path) -> ModelFolder:
     checksums = {name: _check_file(path / name, manifest) for name in _CHECKED}
     config = _read_json(path / _CONFIG, remedy="copy the folder again")
     label_names = _label_names(config, path / _CONFIG)
+    _check_architecture(config, path / _CONFIG)
     return ModelFolder(
         path=path,
         label_names=label_names,
         thresholds=_thresholds(manifest, label_names, path / MANIFEST),
-        max_tokens=_max_tokens(manifest, path / MANIFEST),
+        max_tokens=_max_tokens(manifest, config, path / MANIFEST),
         config=config,
         checksums=checksums,
     )
@@ -155,6 +158,8 @@ def read_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     """
     try:
         tensors: list[tuple[str, dict[str, Any]]] = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise ModelFolderError(f"{path} cannot be read: {error}", path=path) from error
     except SafetensorError as error:
         raise ModelFolderError(f"{path}: not a safetensors file: {error}", path=path) from error
     weights: dict[str, npt.NDArray[np.float32]] = {}
@@ -223,9 +228,20 @@ def _label_names(config: dict[str, Any], path: Path) -> tuple[str, ...]:
     if not isinstance(id2label, dict) or sorted(id2label) != sorted(map(str, range(len(id2label)))):
         raise ModelFolderError(f'{path}: id2label must map "0", "1", ... to label names', path=path)
     names = tuple(id2label[str(i)] for i in range(len(id2label)))
-    if not names or len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
-        raise ModelFolderError(f"{path}: id2label must hold distinct, non-empty names; got {names!r}", path=path)
+    if not names or not all(isinstance(name, str) and _LABEL_NAME.fullmatch(name) for name in names):
+        raise ModelFolderError(
+            f"{path}: id2label must hold names of letters, digits and _ . - alone; got {names!r}", path=path
+        )
+    if len(set(names)) != len(names):
+        raise ModelFolderError(f"{path}: id2label must hold distinct names; got {names!r}", path=path)
     return names
+
+
+def _check_architecture(config: dict[str, Any], path: Path) -> None:
+    """Refuse a config that names no class."""
+    architectures = config.get("architectures")
+    if not isinstance(architectures, list) or not architectures or not isinstance(architectures[0], str):
+        raise ModelFolderError(f"{path}: architectures must name the model's class; got {architectures!r}", path=path)
 
 
 def _thresholds(manifest: dict[str, Any], label_names: tuple[str, ...], path: Path) -> tuple[float, ...]:
@@ -239,9 +255,15 @@ def _thresholds(manifest: dict[str, Any], label_names: tuple[str, ...], path: Pa
     return tuple(float(stored[name]) for name in label_names)
 
 
-def _max_tokens(manifest: dict[str, Any], path: Path) -> int:
-    """Return the stored limit of tokens."""
+def _max_tokens(manifest: dict[str, Any], config: dict[str, Any], path: Path) -> int:
+    """Return the stored limit of tokens, which the encoder's positions must hold."""
     value = manifest.get("max_tokens")
     if isinstance(value, bool) or not isinstance(value, int) or value < 8:
         raise ModelFolderError(f"{path}: max_tokens is {value!r}; expected a whole number of at least 8", path=path)
+    n_positions = config.get("max_position_embeddings")
+    if isinstance(n_positions, int) and value > n_positions:
+        raise ModelFolderError(
+            f"{path}: max_tokens is {value}, the encoder has {n_positions} positions; expected no more than those",
+            path=path,
+        )
     return value

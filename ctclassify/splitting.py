@@ -9,20 +9,16 @@ Own rules instead of a library, because they were clearly better. Measured in No
 of ``tests/data/splitting_passages.jsonl``, by another author and not seen while the rules were written
 (``scripts/benchmark_splitting.py``; boundary F1, and share of passages split exactly as by a reader):
 
-=================================================  =====  =====
-splitter                                              F1  exact
-=================================================  =====  =====
-these rules                                        0.980  0.944
-nupunkt 0.8 as the judge of full stops only,
-inside all other rules and with these tables       0.940  0.841
-nupunkt with these tables and these units          0.897  0.754
-nupunkt 0.8                                        0.827  0.651
-pysbd 0.3.4                                        0.849  0.659
-=================================================  =====  =====
+=============  =====  =====
+splitter          F1  exact
+=============  =====  =====
+these rules    0.980  0.944
+nupunkt 0.8    0.827  0.651
+pysbd 0.3.4    0.849  0.659
+=============  =====  =====
 
-Speed did not decide: on 1 MB of news these rules read 21 MB/s, nupunkt 12 MB/s at first sight of a text and 41 MB/s
-when its cache has seen it; on the passages 5.4 and 6.9 MB/s. Import and first call take 22 ms here, 28 ms there. The
-work is linear in the length of the text, whatever the text.
+Speed did not decide: on all passages, repeated to 100 kB, these rules read 6 MB/s and nupunkt 12 MB/s. The work is
+linear in the length of the text, whatever the text.
 
 Known limits: a sentence that starts in lower case is seen only where it starts with a name of a known shape (al-, van,
 eBay); ``U.S.`` and the like before a name that no verb follows are taken to go on; a headline as wide as the
@@ -205,9 +201,11 @@ def _iter_blocks(text: str) -> Iterator[list[_Line]]:
         begin = start
         gap = text[previous_end:start]
         if gap != "\n":
-            breaks = _BREAK.findall(gap)
-            begin = start - len(gap) + max(map(gap.rfind, breaks), default=-1) + 1
-            if block and (len(breaks) > 1 or "\u2029" in gap):
+            begin, n_breaks = previous_end, 0
+            for line_break in _BREAK.finditer(gap):
+                begin = previous_end + line_break.end()
+                n_breaks += 1
+            if block and (n_breaks > 1 or "\u2029" in gap):
                 yield block
                 block = []
         block.append(_Line(begin, start, start + len(match[0].rstrip())))
@@ -274,7 +272,7 @@ def _is_deliberate(text: str, line: _Line, following: _Line, layout: _Layout, *,
     follow = _following(text, following.start, following.end)
     word = follow["word"] or ""
     is_lower = word[:1].islower() and not _NAME_IN_LOWER_CASE.match(text, follow.start("word"))
-    last = tail.split()[-1].lstrip(_QUOTES + "([") if tail else ""
+    last = (tail.split() or [""])[-1].lstrip(_QUOTES + "([")  # the tail may be blank, as where a bracket stands far off
     if tail.endswith(_ENDINGS):
         kind = _kind(last[:-1]) if last.endswith(".") else None
         if kind is Kind.TITLE or (is_lower and (kind is not None or not fits)):
@@ -309,43 +307,62 @@ def _room(text: str, line: _Line) -> int:
 # --- Marks: which full stops, question marks and so on end a sentence
 
 
-class _QuoteCount:
-    """Counts straight quotation marks from the start of a unit, each character once."""
+class _Scan:
+    """Answers questions about a unit while its marks are judged from left to right; each question reads it once."""
 
-    def __init__(self, text: str, start: int) -> None:
-        self._text, self._position, self._count = text, start, 0
+    def __init__(self, text: str, start: int, stop: int) -> None:
+        self._text, self._stop = text, stop
+        self._counted, self._n_quotes = start, 0
+        self._word_character = self._letter = start - 1
 
     def is_open(self, position: int) -> bool:
-        """Return whether an odd number of marks stands before ``position``, which must not decrease."""
-        self._count += self._text.count('"', self._position, position)
-        self._position = position
-        return self._count % 2 == 1
+        """Return whether an odd number of straight quotes stands before ``position``, which must not decrease."""
+        self._n_quotes += self._text.count('"', self._counted, position)
+        self._counted = position
+        return self._n_quotes % 2 == 1
+
+    def has_word(self, first: int, end: int) -> bool:
+        """Return whether a letter or a digit stands from ``first`` to ``end``; only ``first`` must not decrease."""
+        if self._word_character < first:
+            self._word_character = self._find(_WORD_CHARACTER, first)
+        return self._word_character < end
+
+    def has_letter(self, first: int, end: int) -> bool:
+        """Return whether a letter stands from ``first`` to ``end``; only ``first`` must not decrease."""
+        if self._letter < first:
+            self._letter = self._find(_LETTER, first)
+        return self._letter < end
+
+    def _find(self, pattern: re.Pattern[str], first: int) -> int:
+        """Return where the pattern is first found in the unit from ``first``; the end of the unit if nowhere."""
+        match = pattern.search(self._text, first, self._stop)
+        return match.start() if match else self._stop
 
 
 def _split_unit(text: str, start: int, stop: int, spans: list[tuple[int, int]]) -> None:
     """Append the sentences of one unit to ``spans``."""
     first = start
-    quotes = _QuoteCount(text, start)
+    scan = _Scan(text, start, stop)
     dateline = _CITY_AND_DATE.match(text, start, stop)
     body = dateline.end() if dateline else start
     for match in _CANDIDATE.finditer(text, body, stop):
         if match.end() >= stop:
             break
-        end = _sentence_end(text, match, first, stop, quotes)
+        end = _sentence_end(text, match, first, stop, scan)
         # Dots or brackets alone are no sentence: they stay with the words that follow.
-        if end is None or end >= stop or not _WORD_CHARACTER.search(text, first, end):
+        if end is None or end >= stop or not scan.has_word(first, end):
             continue
         spans.append((first, end))
         first = end
         while text[first].isspace():
             first += 1
-    if first > start and not _WORD_CHARACTER.search(text, first, stop):
+    if first > start and not scan.has_word(first, stop):
         spans[-1] = (spans[-1][0], stop)
     else:
         spans.append((first, stop))
 
 
-def _sentence_end(text: str, match: re.Match[str], first: int, stop: int, quotes: _QuoteCount) -> int | None:
+def _sentence_end(text: str, match: re.Match[str], first: int, stop: int, scan: _Scan) -> int | None:
     """Return where the sentence from ``first`` ends, if this mark ends it, else None."""
     mark, end = match["mark"], match.end()
     follow = _following(text, end, stop)
@@ -354,15 +371,15 @@ def _sentence_end(text: str, match: re.Match[str], first: int, stop: int, quotes
     if mark[-1] in _UNSPACED:
         return None if match["close"] and (is_lower or _SPEAKER_ELSEWHERE.match(text, end, stop)) else end
     if not text[end].isspace():
-        return _end_of_glued(text, match, first, stop, quotes)
+        return _end_of_glued(text, match, first, stop, scan)
     if word is None:
-        return _end_before_symbol(text, match, follow, first, stop, quotes)
+        return _end_before_symbol(text, match, follow, first, stop, scan)
     if is_lower:
         return None
     if mark == "…" or (len(mark) > 1 and mark.endswith((".", "…"))):
         return end if _ends_after_ellipsis(text, match, word) else None
     if mark[-1] == ".":
-        return end if _ends_after_full_stop(text, match, first, follow) else None
+        return end if _ends_after_full_stop(text, match, first, follow, scan) else None
     return None if _goes_on_after_cry(text, match, first, follow) else end
 
 
@@ -389,7 +406,7 @@ def _kind(word: str) -> Kind | None:
     return kind
 
 
-def _end_of_glued(text: str, match: re.Match[str], first: int, stop: int, quotes: _QuoteCount) -> int | None:
+def _end_of_glued(text: str, match: re.Match[str], first: int, stop: int, scan: _Scan) -> int | None:
     """Decide where no space follows, as in ``ended.The next``, but not in ``a.org``, ``U.S.-led`` and ``St.Paul``."""
     end, close = match.end(), match["close"]
     glued = _GLUED.match(text, end, stop)
@@ -406,13 +423,13 @@ def _end_of_glued(text: str, match: re.Match[str], first: int, stop: int, quotes
             return None
     elif kind is not None or not (word.isalpha() or close) or match["mark"].startswith(("..", "…")):
         return None
-    if close.endswith('"') and not quotes.is_open(end - 1):
+    if close.endswith('"') and not scan.is_open(end - 1):
         return end - 1  # the quotation mark opens the next sentence
     return end
 
 
 def _end_before_symbol(
-    text: str, match: re.Match[str], follow: re.Match[str], first: int, stop: int, quotes: _QuoteCount
+    text: str, match: re.Match[str], follow: re.Match[str], first: int, stop: int, scan: _Scan
 ) -> int | None:
     """Decide where no word follows: a stray quotation mark, a dash, a currency sign, an emoji."""
     position = follow.end()
@@ -421,7 +438,7 @@ def _end_before_symbol(
     character = text[position]
     if character.isspace():
         # Quotation marks set between spaces: a closing one belongs to the sentence before it.
-        return position if '"' in follow["open"] and quotes.is_open(match.end()) else match.end()
+        return position if '"' in follow["open"] and scan.is_open(match.end()) else match.end()
     if character in ",;:)]}/&%+=<>|.!?…”’»›":
         return None
     if match["mark"] == "." and _kind(_last_word(text, match, first)) is not None:
@@ -445,7 +462,7 @@ def _ends_after_ellipsis(text: str, match: re.Match[str], word: str) -> bool:
     return not word[0].isdigit() and word != "I" and not word.startswith(("I'", "I’"))
 
 
-def _ends_after_full_stop(text: str, match: re.Match[str], first: int, follow: re.Match[str]) -> bool:
+def _ends_after_full_stop(text: str, match: re.Match[str], first: int, follow: re.Match[str], scan: _Scan) -> bool:
     """Decide after a full stop and a space, before a word that is not in lower case."""
     stop_position = match.start()
     if stop_position - first < 8 and _ENUMERATOR.match(text[first:stop_position]):
@@ -465,7 +482,7 @@ def _ends_after_full_stop(text: str, match: re.Match[str], first: int, follow: r
         is_number = _NUMBER.match(follow["word"]) or (kind_of(follow["word"]) is kind and last.lower() != "no")
         return not is_number
     # A sentence does not consist of an abbreviation; brackets hold one inside a sentence.
-    if ")" in match["close"] or not _LETTER.search(text, first, start):
+    if ")" in match["close"] or not scan.has_letter(first, start):
         return False
     if kind in (Kind.MONTH, Kind.CLOCK):
         is_adverbial = start - first < 24 and _TIME_PHRASE.match(text, first, start) and follow["word"] not in OPENERS

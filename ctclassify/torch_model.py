@@ -20,6 +20,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from ctclassify.errors import EngineError
+
 __all__ = ["MEAN_POOLING_ARCHITECTURE", "BertMeanForSequenceClassification", "load_torch_model", "model_class"]
 
 MEAN_POOLING_ARCHITECTURE = "BertMeanForSequenceClassification"
@@ -63,14 +65,28 @@ def model_class(config: PretrainedConfig) -> Any:
 
 
 def load_torch_model(folder: Path, config: PretrainedConfig, **kwargs: Any) -> PreTrainedModel:
-    """Load a saved model folder in float32, from safetensors alone and with no code from the folder."""
-    model: PreTrainedModel = model_class(config).from_pretrained(
-        folder,
-        config=config,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        dtype=torch.float32,
-        **kwargs,
-    )
-    return model
+    """Load a saved model folder in float32, from safetensors alone and with no code from the folder.
+
+    Raises
+    ------
+    EngineError
+        If the weights cannot be read, or do not fill the model: transformers would leave the rest random.
+    """
+    try:
+        model, report = model_class(config).from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **kwargs,
+        )
+    except (OSError, RuntimeError) as error:
+        raise EngineError(f"torch cannot load {folder}: {error}") from error
+    if report["missing_keys"] or report["mismatched_keys"]:
+        lacking = sorted(map(str, {*report["missing_keys"], *report["mismatched_keys"]}))
+        raise EngineError(f"{folder}: the weights lack {', '.join(lacking[:3])}; save the model again")
+    loaded: PreTrainedModel = model
+    return loaded

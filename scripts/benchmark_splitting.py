@@ -26,7 +26,7 @@ from ctclassify.splitting import split_sentences
 DEFAULT_PASSAGES = Path(__file__).resolve().parent.parent / "tests" / "data" / "splitting_passages.jsonl"
 SPLITS = ("dev", "held_out", "all")
 N_ROUNDS = 5
-BENCHMARK_BYTES = 1_000_000
+BENCHMARK_BYTES = 100_000
 
 Splitter = Callable[[str], list[str]]
 

@@ -19,7 +19,8 @@ ensure_environment() {
     echo "Setting up $venv ($kind), once ..." >&2
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
     if [ "$kind" = dev ]; then
-        # Before the rest, so that no dependency pulls in a build for GPUs, which is gigabytes large.
+        # Before the rest, so that where pip finds a CPU build of this release, no dependency pulls in one for GPUs,
+        # which is gigabytes large. Elsewhere PIP_INDEX_URL or PIP_FIND_LINKS may name a place that has it.
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "torch==2.13.0" >&2
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$root[dev]" >&2
     else

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_a_threshold_of_an_unknown_label_is_refused(tiny):
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
-@pytest.mark.parametrize("bad", ["one text", b"one text", 3, None])
+@pytest.mark.parametrize("bad", ["one text", b"one text", 3, None, {"a", "b"}, {"a": "b"}])
 def test_anything_but_a_sequence_of_texts_is_refused(tiny, method, bad):
     with pytest.raises(InputTypeError, match=r"for one text pass a list: \[text\]"):
         getattr(tiny, method)(bad)
@@ -202,6 +203,30 @@ def test_a_stream_yields_all_before_a_bad_item_then_names_it(tiny):
         next(stream)
 
 
+def test_a_stream_yields_all_before_its_source_fails(tiny):
+    def failing() -> Iterator[str]:
+        yield "a bomb"
+        raise OSError("the disk is gone")
+
+    stream = tiny.predict_stream(failing())
+    assert next(stream).text == "a bomb"
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(stream)
+
+
+def test_a_stream_of_empty_articles_does_not_pile_up(tiny):
+    n_read = 0
+
+    def empty() -> Iterator[str]:
+        nonlocal n_read
+        while True:
+            n_read += 1
+            yield ""
+
+    next(tiny.predict_stream(empty()))
+    assert n_read <= 2000
+
+
 @pytest.mark.parametrize("bad", ["one article", b"bytes", 3])
 def test_a_stream_of_no_iterable_is_refused_at_once(tiny, bad):
     with pytest.raises(InputTypeError, match="call predict_article"):
@@ -210,4 +235,9 @@ def test_a_stream_of_no_iterable_is_refused_at_once(tiny, bad):
 
 def test_public_names_are_sorted_and_there():
     assert ctclassify.__all__ == sorted(ctclassify.__all__)
-    assert all(hasattr(ctclassify, name) for name in ctclassify.__all__)
+    public = {
+        name
+        for name, value in vars(ctclassify).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
+    }
+    assert public | {"__version__"} == set(ctclassify.__all__)

@@ -14,6 +14,10 @@ import pytest
 
 from ctclassify.labels import LABEL_IDS
 
+# Variables by which a terminal or a CI service steers colours.
+STEERING = {"FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CLICOLOR", "CLICOLOR_FORCE"}
+CLEAN = {key: value for key, value in os.environ.items() if key not in STEERING}
+
 ARTICLE = "A bomb killed police in the town.\nRain on the river, rain in the bank.\n"
 
 
@@ -26,7 +30,7 @@ def run(tiny_folder):
         if model and arguments[0] in ("tag", "info"):
             command += ["--model", str(tiny_folder), "--engine", "openvino-fp32"]
         return subprocess.run(
-            command, input=stdin, capture_output=True, check=False, env={**os.environ, "COLUMNS": "80", **environment}
+            command, input=stdin, capture_output=True, check=False, env={**CLEAN, "COLUMNS": "80", **environment}
         )
 
     return call
@@ -68,6 +72,24 @@ def test_json_is_one_document_with_provenance(run, article):
     assert document["provenance"]["engine"] == "openvino"
     assert document["provenance"]["precision"] == "fp32"
     assert len(document["provenance"]["sha256"]["model.safetensors"]) == 64
+    assert document["failed_inputs"] == []
+
+
+def test_provenance_states_the_thresholds_applied(run, article, tmp_path):
+    absent = str(tmp_path / "absent.txt")
+    process = run("tag", "--format", "json", "--min-probability", "0.9", "--labels", "policy", str(article), absent)
+    document = json.loads(process.stdout)
+    assert set(document["provenance"]["thresholds"].values()) == {0.9}
+    assert document["provenance"]["labels"] == ["policy"]
+    assert document["failed_inputs"] == [absent]
+
+
+def test_csv_survives_a_lone_carriage_return(run, tmp_path):
+    path = tmp_path / "cr.txt"
+    path.write_bytes(b"The court\rraided the bank in the town, and rain fell in the river by the law.")
+    rows = list(csv.DictReader(io.StringIO(run("tag", "--format", "csv", str(path)).stdout.decode(), newline="")))
+    assert [row["text"] for row in rows] == [row["text"] for row in jsonl(run("tag", "--format", "jsonl", str(path)))]
+    assert all(row["is_truncated"] == "false" for row in rows)
 
 
 def test_json_without_articles_is_still_json(run, tmp_path):
@@ -84,7 +106,8 @@ def test_text_away_from_a_terminal_is_plain_one_sentence_a_line(run, article):
 
 
 def test_color_can_be_forced(run, article):
-    assert b"\x1b[" in run("tag", "--color", "always", "--min-probability", "0", str(article)).stdout
+    process = run("tag", "--color", "always", "--min-probability", "0", str(article), NO_COLOR="1")
+    assert b"\x1b[37;41m" in process.stdout  # white on red: attack
 
 
 def test_text_cannot_steer_the_terminal(run, tmp_path):
@@ -150,6 +173,13 @@ def test_another_encoding_can_be_named(run, tmp_path):
     path.write_bytes("café bomb".encode("latin-1"))
     assert jsonl(run("tag", "--format", "jsonl", "--encoding", "latin-1", str(path)))[0]["text"] == "café bomb"
     assert run("tag", "--encoding", "klingon", str(path)).returncode == 2
+    assert run("tag", "--encoding", "undefined", str(path)).returncode == 2
+
+
+def test_a_file_name_cannot_steer_the_terminal(run, tmp_path):
+    process = run("tag", str(tmp_path / "\x1b[2Jabsent.txt"))
+    assert process.returncode == 1
+    assert b"\x1b" not in process.stderr
 
 
 @pytest.mark.parametrize("output_format", ["text", "jsonl", "csv", "json"])
@@ -196,6 +226,15 @@ def test_output_goes_to_a_file_whole(run, article, tmp_path):
     assert (process.returncode, process.stdout) == (0, b"")
     assert len(out.read_text().splitlines()) == 2
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_output_is_written_through_a_link(run, article, tmp_path):
+    target, link = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert run("tag", "--format", "jsonl", "-o", str(link), str(article)).returncode == 0
+    assert link.is_symlink()
+    assert len(target.read_text().splitlines()) == 2
 
 
 def test_an_unwritable_output_is_an_error(run, article, tmp_path):

@@ -25,7 +25,7 @@ def test_openvino_float32_agrees_with_torch(folder, request):
     texts = [*TEXTS, "bomb " * 90]
     reference = ctclassify.load(path, engine="torch-cpu").predict_proba(texts)
     scores = ctclassify.load(path, engine="openvino-fp32").predict_proba(texts)
-    assert np.ptp(reference, axis=0).max() > 0.1, "the tiny model must tell texts apart for this test to mean anything"
+    assert np.ptp(reference, axis=0).max() > 0.05, "the tiny model must tell texts apart for this test to mean anything"
     np.testing.assert_allclose(scores, reference, atol=1e-5)
 
 

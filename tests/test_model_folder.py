@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ctclassify
-from ctclassify.errors import ModelFolderError
+from ctclassify.errors import EngineError, ModelFolderError
 from ctclassify.model_folder import read_model_folder, read_weights, write_manifest
 
 
@@ -80,6 +80,46 @@ def test_a_config_that_does_not_say_multi_label_is_refused(folder):
     write_manifest(folder, {"attack": 0.5, "casualties": 0.4, "policy": 0.6})
     with pytest.raises(ModelFolderError, match="expected 'multi_label_classification'"):
         ctclassify.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id2label": {"0": ["a"], "1": "b", "2": "c"}}, "id2label must hold names of letters"),
+        ({"id2label": {"0": "a\x1b[2J", "1": "b", "2": "c"}}, "id2label must hold names of letters"),
+        ({"id2label": {"0": "a", "1": "a", "2": "c"}}, "id2label must hold distinct names"),
+        ({"id2label": {"0": "a", "2": "c"}}, 'id2label must map "0", "1"'),
+        ({"architectures": None}, "architectures must name the model's class"),
+        ({"max_position_embeddings": 16}, "max_tokens is 32, the encoder has 16 positions"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(folder, changes, message):
+    edit_json(folder / "config.json", **changes)
+    names = [
+        name for name in json.loads((folder / "config.json").read_text())["id2label"].values() if str(name) == name
+    ]
+    write_manifest(folder, dict.fromkeys(names, 0.5), max_tokens=32)
+    with pytest.raises(ModelFolderError, match=message):
+        read_model_folder(folder)
+
+
+def test_a_head_of_another_size_is_refused(folder):
+    edit_json(folder / "config.json", id2label={"0": "attack", "1": "casualties"})
+    write_manifest(folder, {"attack": 0.5, "casualties": 0.5}, max_tokens=32)
+    with pytest.raises(ModelFolderError, match=r"the head has 3 outputs, config\.json names 2 labels"):
+        ctclassify.load(folder, engine="openvino")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch-cpu"])
+def test_missing_weights_are_never_filled_in(folder, engine):
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    del weights["classifier.bias"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    write_manifest(folder, {"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=32)
+    with pytest.raises(EngineError, match=r"weights lack .*classifier\.bias"):
+        ctclassify.load(folder, engine=engine)
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path):

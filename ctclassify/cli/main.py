@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ctclassify._version import __version__
+from ctclassify.cli.controls import escape_controls
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, EngineError, LabelError, ModelFolderError
 
 __all__ = ["main"]
 
 EXIT_INPUT, EXIT_USAGE, EXIT_MODEL, EXIT_OUTPUT = 1, 2, 3, 4
-_EXIT_INTERRUPTED, _EXIT_CLOSED_PIPE = 130, 141
+_EXIT_BUG, _EXIT_INTERRUPTED, _EXIT_CLOSED_PIPE = 70, 130, 141
 
 _EPILOG = """\b
 Exit codes: 0 all inputs tagged; 1 an input could not be read (the others are tagged); 2 wrong usage;
-3 the model or the engine cannot be used; 4 the output cannot be written; 130 interrupted; 141 the reader
-closed the pipe."""
+3 the model or the engine cannot be used; 4 the output cannot be written; 70 a bug; 130 interrupted; 141 the
+reader closed the pipe."""
 
 _model_option = click.option(
     "--model",
@@ -59,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes stdout once more on its way out; let that go nowhere instead of raising again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         return _EXIT_CLOSED_PIPE
     except LabelError as error:
         return _fail(error, EXIT_USAGE)
@@ -68,15 +69,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, EXIT_MODEL)
     except CTClassifyError as error:
         return _fail(error, EXIT_INPUT)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # those of reading inputs and models are caught where they arise
+        _give_up_stdout()
         return _fail(f"cannot write the output: {error}", EXIT_OUTPUT)
+    except Exception:
+        traceback.print_exc()
+        return _fail("this is a bug in ctclassify; the traceback above helps to mend it", _EXIT_BUG)
     return int(code or 0)
+
+
+def _give_up_stdout() -> None:
+    """Let what stdout cannot take go nowhere: the interpreter flushes it once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _fail(error: object, code: int) -> int:
     """Print an error, return the exit code."""
-    click.echo(f"ctclassify: {error}", err=True)
+    click.echo("ctclassify: " + escape_controls(str(error)), err=True)
     return code
 
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ctclassify._version import __version__
 from ctclassify.classifier import load
-from ctclassify.cli.view import label_style, make_console
+from ctclassify.cli.view import label_style, make_console, printable
 from ctclassify.labels import LabelDefinition, label_definition, label_definitions
 
 __all__ = ["show_info", "show_labels"]
@@ -78,7 +78,9 @@ def show_info(model: Path | None, engine: str, *, as_json: bool) -> None:
     for key, value in record.items():
         pairs = value.items() if isinstance(value, dict) else [("", value)]
         for n, (name, item) in enumerate(pairs):
-            line = Text.assemble((f"{key if n == 0 else '':<16}", "bold"), f"{name:<22}" if name else "", str(item))
+            line = Text.assemble(
+                (f"{key if n == 0 else '':<16}", "bold"), f"{name:<22}" if name else "", printable(str(item))
+            )
             console.print(line, soft_wrap=True)
 
 

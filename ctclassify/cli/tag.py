@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from ctclassify.classifier import SentenceClassifier, load
+from ctclassify.cli.controls import escape_controls
 from ctclassify.cli.view import TextWriter
 from ctclassify.cli.writers import ArticleWriter, CsvWriter, JsonlWriter, JsonWriter
 from ctclassify.errors import InputTextError, LabelError
@@ -55,7 +56,7 @@ def tag_files(inputs: Sequence[str], options: TagOptions) -> int:
     failures: list[str] = []
     texts = _read_inputs(inputs, options.encoding, names, failures)
     with _open_output(options.output) as stream:
-        writer = _make_writer(stream, classifier, shown, options)
+        writer = _make_writer(stream, classifier, shown, options, failures)
         for article in classifier.predict_stream(texts, thresholds=options.min_probability):
             writer.write(names.popleft(), article)
         writer.close()
@@ -66,7 +67,7 @@ def _check_encoding(encoding: str) -> None:
     """Refuse an encoding that Python does not know."""
     try:
         "".encode(encoding)
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:
         raise click.BadParameter(f"unknown encoding {encoding!r}", param_hint="--encoding") from error
 
 
@@ -91,7 +92,7 @@ def _read_inputs(inputs: Sequence[str], encoding: str, names: deque[str], failur
             text = _read_text(name, encoding)
         except (InputTextError, OSError) as error:
             failures.append(name)
-            click.echo(f"ctclassify: {error}", err=True)
+            click.echo("ctclassify: " + escape_controls(str(error)), err=True)
             continue
         names.append(name)
         yield text
@@ -124,6 +125,7 @@ def _open_output(path: Path | None) -> Iterator[TextIO]:
         return
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file")
+    path = _behind_links(path)
     if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced, only written to
         with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as stream:
             yield stream
@@ -140,6 +142,11 @@ def _open_output(path: Path | None) -> Iterator[TextIO]:
         raise
 
 
+def _behind_links(path: Path) -> Path:
+    """Return the file that a path leads to, so that a link is written through and not replaced."""
+    return path if path.exists() and not path.is_file() else Path(os.path.realpath(path))
+
+
 def _umask() -> int:
     """Return the process's file mode mask, which can only be read by setting it."""
     mask = os.umask(0)
@@ -148,7 +155,11 @@ def _umask() -> int:
 
 
 def _make_writer(
-    stream: TextIO, classifier: SentenceClassifier, shown: tuple[str, ...], options: TagOptions
+    stream: TextIO,
+    classifier: SentenceClassifier,
+    shown: tuple[str, ...],
+    options: TagOptions,
+    failures: list[str],
 ) -> ArticleWriter:
     """Return the writer of the chosen format."""
     if options.output_format == "jsonl":
@@ -156,5 +167,19 @@ def _make_writer(
     if options.output_format == "csv":
         return CsvWriter(stream, shown, only_tagged=options.only_tagged)
     if options.output_format == "json":
-        return JsonWriter(stream, shown, only_tagged=options.only_tagged, provenance=classifier.info())
+        return JsonWriter(
+            stream,
+            shown,
+            only_tagged=options.only_tagged,
+            provenance=_provenance(classifier, shown, options),
+            failures=failures,
+        )
     return TextWriter(stream, shown, only_tagged=options.only_tagged, color=options.color)
+
+
+def _provenance(classifier: SentenceClassifier, shown: tuple[str, ...], options: TagOptions) -> dict[str, Any]:
+    """Return what made the output: model, engine, the thresholds that were applied, and the options."""
+    record = classifier.info()
+    if options.min_probability is not None:
+        record["thresholds"] = dict.fromkeys(classifier.label_names, options.min_probability)
+    return {**record, "labels": list(shown), "only_tagged": options.only_tagged}

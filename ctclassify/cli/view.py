@@ -11,12 +11,10 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ctclassify.article import Article
+from ctclassify.cli.controls import escape_controls
 from ctclassify.cli.writers import sentence_rows
 
 __all__ = ["TextWriter", "label_style", "make_console", "printable"]
-
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control and direction characters: a text must not steer the terminal that shows it."""
 
 _STYLES = {
     "designation": "black on bright_magenta",
@@ -43,7 +41,7 @@ def label_style(name: str) -> str:
 
 def printable(text: str) -> str:
     """Return a text on one line that cannot steer a terminal."""
-    return _CONTROL.sub("\ufffd", " ".join(re.split(r"[\s\x85]+", text)))
+    return escape_controls(" ".join(re.split(r"[\s\x85]+", text)))
 
 
 class _PipeAwareConsole(Console):
@@ -56,7 +54,12 @@ class _PipeAwareConsole(Console):
 def make_console(stream: TextIO, color: str = "auto") -> Console:
     """Return a console for a stream; ``color`` is ``auto`` (a terminal, and no NO_COLOR), ``always`` or ``never``."""
     forced = {"auto": None, "always": True, "never": False}[color]
-    return _PipeAwareConsole(file=stream, force_terminal=forced, no_color=color == "never" or None, highlight=False)
+    return _PipeAwareConsole(
+        file=stream,
+        force_terminal=forced,
+        no_color={"auto": None, "always": False, "never": True}[color],
+        highlight=False,
+    )
 
 
 class TextWriter:
@@ -132,4 +135,4 @@ def _badges(row: dict[str, Any]) -> list[Text]:
 
 def _badge(name: str) -> Text:
     """Return a label in its colours."""
-    return Text(f" {name} ", style=label_style(name))
+    return Text(f" {printable(name)} ", style=label_style(name))

@@ -53,7 +53,8 @@ class CsvWriter:
 
     def __init__(self, stream: TextIO, shown: tuple[str, ...], *, only_tagged: bool) -> None:
         self._shown, self._only_tagged = shown, only_tagged
-        self._csv = csv.writer(stream, lineterminator="\n")
+        # All text is quoted: csv would leave a lone carriage return bare, which readers take for the end of a row.
+        self._csv = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         columns = ["source", "index", "start", "end", "labels", "is_truncated", "text"]
         self._csv.writerow(columns + [f"p_{name}" for name in shown])
 
@@ -69,12 +70,23 @@ class CsvWriter:
 
 
 class JsonWriter:
-    """One document: ``ctclassify`` (version), ``provenance`` and ``articles``, written article by article."""
+    """One document: ``ctclassify`` (version), ``provenance``, ``articles``, ``failed_inputs``; written article by
+    article.
+
+    ``failures`` is a list that the caller fills with the names of inputs that could not be read.
+    """
 
     def __init__(
-        self, stream: TextIO, shown: tuple[str, ...], *, only_tagged: bool, provenance: dict[str, Any]
+        self,
+        stream: TextIO,
+        shown: tuple[str, ...],
+        *,
+        only_tagged: bool,
+        provenance: dict[str, Any],
+        failures: list[str],
     ) -> None:
         self._stream, self._shown, self._only_tagged = stream, shown, only_tagged
+        self._failures = failures
         self._separator = "\n"
         head = json.dumps({"ctclassify": __version__, "provenance": provenance}, ensure_ascii=False, indent=1)
         self._stream.write(head.removesuffix("\n}") + ',\n "articles": [')
@@ -89,4 +101,4 @@ class JsonWriter:
 
     def close(self) -> None:
         """Close the document."""
-        self._stream.write("\n ]\n}\n")
+        self._stream.write(f'\n ],\n "failed_inputs": {json.dumps(self._failures)}\n}}\n')

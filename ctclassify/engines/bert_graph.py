@@ -51,12 +51,15 @@ class BertShape:
                 f"the openvino engine runs BERT with gelu and absolute positions; this model is {architecture} with "
                 f"{activation} and {positions} positions; use engine='torch'"
             )
-        return cls(
-            n_layers=config["num_hidden_layers"],
-            n_heads=config["num_attention_heads"],
-            layer_norm_eps=config["layer_norm_eps"],
-            pooling=poolings[architecture],
-        )
+        try:
+            return cls(
+                n_layers=config["num_hidden_layers"],
+                n_heads=config["num_attention_heads"],
+                layer_norm_eps=config["layer_norm_eps"],
+                pooling=poolings[architecture],
+            )
+        except KeyError as error:
+            raise EngineError(f"the model's config.json lacks {error}; save the model again") from error
 
 
 def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape) -> ov.Model:

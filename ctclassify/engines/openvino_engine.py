@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import openvino as ov
 
 from ctclassify.engines.bert_graph import BertShape, build_bert_graph
 from ctclassify.engines.cpus import available_cpus
-from ctclassify.errors import EngineError
+from ctclassify.errors import EngineError, ModelFolderError
 from ctclassify.model_folder import ModelFolder, read_weights
 
 __all__ = ["OpenVinoEngine"]
@@ -49,7 +50,10 @@ class OpenVinoEngine:
         self.precision = ("bf16" if has_bf16 else "fp32") if precision == "auto" else precision
         self.device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
         self.version = ov.__version__.split("-")[0]
-        graph = build_bert_graph(read_weights(folder.weights_path), BertShape.from_config(folder.config))
+        shape = BertShape.from_config(folder.config)
+        weights = read_weights(folder.weights_path)
+        _check_head(weights, folder)
+        graph = build_bert_graph(weights, shape)
         compiled = core.compile_model(
             graph,
             "CPU",
@@ -70,3 +74,14 @@ class OpenVinoEngine:
             result = self._request.infer({"input_ids": input_ids, "n_tokens": n_tokens})
             # A copy: the request's output memory is written again by the next batch.
             return np.array(result[0], dtype=np.float32)
+
+
+def _check_head(weights: Mapping[str, npt.NDArray[np.float32]], folder: ModelFolder) -> None:
+    """Refuse weights whose head has another number of outputs than the config has labels."""
+    head = weights.get("classifier.weight")
+    if head is not None and len(head) != len(folder.label_names):
+        raise ModelFolderError(
+            f"{folder.weights_path}: the head has {len(head)} outputs, "
+            f"config.json names {len(folder.label_names)} labels; save the model again",
+            path=folder.weights_path,
+        )

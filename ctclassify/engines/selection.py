@@ -44,9 +44,7 @@ def make_engine(name: str, folder: ModelFolder) -> Engine:
 
         return OpenVinoEngine(folder, option or "auto")
     if find_spec("torch") is None or find_spec("transformers") is None:
-        raise EngineError(
-            f"engine {name!r} needs torch and transformers; install them with: pip install 'ctclassify[train]'"
-        )
+        raise EngineError(f"engine {name!r} needs torch and transformers; install the extra [train]")
     from ctclassify.engines.torch_engine import TorchEngine
 
     return TorchEngine(folder, option or "auto")
