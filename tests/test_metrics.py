@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training import metrics
 from training.metrics import evaluate_predictions, label_counts
 from training.thresholds import tune_thresholds
 
@@ -78,6 +79,21 @@ def test_no_texts_are_undefined():
     report = evaluate_predictions(Y_TRUE[:0], Y_SCORE[:0], [0.5] * 3, label_names=NAMES, documents=[])
     assert report["micro"]["f1"] is None
     assert report["exact_match"] is None
+
+
+def test_labels_that_never_occur_nor_are_predicted_are_undefined():
+    nothing = np.zeros((4, 2), dtype=np.int8)
+    report = evaluate_predictions(
+        nothing, nothing.astype(np.float32), [0.5] * 2, label_names=NAMES[:2], documents=["x", "x", "y", "z"]
+    )
+    assert report["intervals"] == {"micro_f1": [None, None], "macro_f1": [None, None], "exact_match": [1.0, 1.0]}
+
+
+def test_resamples_are_drawn_in_parts_of_bounded_size():
+    parts = list(metrics._resamples(50, 13))
+    assert {part.shape for part in parts} == {(100, 50)}
+    whole = np.random.default_rng(13).multinomial(50, np.full(50, 1 / 50), size=2000)
+    assert (np.concatenate(parts) == whole).all()
 
 
 def test_thresholds_separate_what_can_be_separated():

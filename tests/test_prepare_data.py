@@ -11,6 +11,7 @@ import pytest
 
 from ctclassify.labels import LABEL_IDS
 from training import prepare_data
+from training.files import write_text
 from training.prepare_data import candidate_sentences, find_texts
 
 ARTICLE = 'Office of the Spokesperson\nThe envoys met in Doha. "We agreed," he said. The U.S. team left.\n\nRain fell'
@@ -71,7 +72,52 @@ def test_strict_fails_where_anything_is_missing(standoff, tmp_path):
     assert prepare_data.main(arguments) == 1
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", '{"body": "x"}'])
+def test_nothing_found_leaves_what_was_written(standoff, tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": ARTICLE}) + "\n")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": "Something else."}) + "\n")
+    out = tmp_path / "out"
+    assert prepare_data.main(["--text", str(tmp_path / "a.jsonl"), "--output", str(out)]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(before) == ["missing.csv", "test.jsonl", "train.jsonl", "validation.jsonl"]
+    assert prepare_data.main(["--text", str(tmp_path / "b.jsonl"), "--output", str(out)]) == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert "none of the 5 sentences is in the texts; nothing written" in capsys.readouterr().err
+
+
+def test_a_stop_while_writing_leaves_the_former_file(tmp_path, monkeypatch):
+    path = tmp_path / "train.jsonl"
+    write_text(path, "former\n")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "a" * 100_000 + "\ud800")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("train.jsonl", "former\n")]
+
+
+def test_blank_lines_are_passed_over(tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n" + json.dumps({"text": ARTICLE}) + "\n  \n")
+    assert list(find_texts([tmp_path / "a.jsonl"], {checksum(SENTENCES[0])}).values()) == [SENTENCES[0]]
+
+
+@pytest.mark.parametrize("kind", ["not gzip", "cut short", "damaged"])
+def test_a_bad_gzip_file_is_named(standoff, tmp_path, capsys, kind):
+    whole = gzip.compress(json.dumps({"text": ARTICLE}).encode())
+    content = {"not gzip": b"{}\n", "cut short": whole[:-12], "damaged": whole[:20] + b"\xff" * 40 + whole[60:]}[kind]
+    (tmp_path / "a.jsonl.gz").write_bytes(content)
+    assert prepare_data.main(["--text", str(tmp_path / "a.jsonl.gz"), "--output", str(tmp_path / "out")]) == 2
+    assert "a.jsonl.gz, line 1: cannot be read: " in capsys.readouterr().err
+
+
+def test_text_that_is_not_utf8_is_named(standoff, tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "x"}\n{"text": "caf\xe9"}\n')
+    assert prepare_data.main(["--text", str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "out")]) == 2
+    assert "a.jsonl, line 2: not UTF-8" in capsys.readouterr().err
+
+
+def test_a_long_text_takes_time_in_proportion():
+    text = "Rain fell in town. " * 20_000
+    assert sum(1 for _ in candidate_sentences(text)) < 20_000 * 40
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"body": "x"}', '{"text": null}'])
 def test_a_bad_line_is_named(standoff, tmp_path, capsys, line):
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x"}) + "\n" + line + "\n")
     assert prepare_data.main(["--text", str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "out")]) == 2

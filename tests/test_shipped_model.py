@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -102,19 +101,19 @@ def test_the_card_shows_the_stored_figures():
 def test_the_example_article_is_tagged_with_sense(shipped):
     article = shipped.predict_article((ROOT / "examples" / "article.txt").read_text(encoding="utf-8"))
     assert len(article.sentences) >= 15
-    by_start = {sentence.text.split()[0]: sentence.labels for sentence in article.sentences}
-    assert {"attack", "casualties"} <= set(by_start["PORT"])
-    assert "diplomatic_dialogue" in by_start["The"] or "diplomatic_dialogue" in article.labels
-    assert by_start["Rain"] == ()
 
+    def labels(part: str) -> tuple[str, ...]:
+        (found,) = [sentence.labels for sentence in article.sentences if part in sentence.text]
+        return found
 
-def test_a_second_tag_is_quick(tmp_path):
-    # A ceiling far above the target of 1.5 s: shared machines are noisy. The figure is in the README.
-    command = [sys.executable, "-m", "ctclassify", "tag", str(ROOT / "examples" / "article.txt")]
-    subprocess.run(command, capture_output=True, check=True)
-    started = time.monotonic()
-    subprocess.run(command, capture_output=True, check=True)
-    assert time.monotonic() - started < 15
+    assert {"attack", "casualties"} <= set(labels("hidden in a delivery van"))
+    assert "responsibility_claim" in labels("claimed responsibility in a statement")
+    assert "security_operation" in labels("Police commandos raided two flats")
+    assert "condemnation" in labels("accused neighbouring Marrash")
+    assert "diplomatic_dialogue" in labels("ambassadors met in Geneva")
+    assert "threat" in labels("raised the threat level")
+    assert labels("still shooting for the title") == ()
+    assert labels("Rain is forecast") == ()
 
 
 def test_nothing_is_asked_of_the_network(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+import transformers
 
 import ctclassify
 from ctclassify.errors import DataError, ModelFolderError
 from tests.conftest import LABELS
-from training import encoder, evaluate, finetune
+from training import encoder, evaluate, finetune, trainer
+from training.checkpoints import last_complete_checkpoint
 from training.config import load_config
-from training.data import indicator_matrix, read_labelled
+from training.data import LabelledSentences, indicator_matrix, read_labelled
+from training.provenance import differences
+from training.saving import count_truncated, save_model_folder
 from training.trainer import MultiLabelTrainer, positive_weights
 
 CONFIGS = sorted((Path(finetune.__file__).parent / "configs").glob("*.toml"))
@@ -89,6 +94,41 @@ def test_data_paths_are_relative_to_the_config(config, data):
     assert load_config(config).data.train == (data.resolve(),)
 
 
+def test_a_missing_config_is_an_error(tmp_path, data, tiny_folder, capsys):
+    absent = str(tmp_path / "absent.toml")
+    assert finetune.main(["--config", absent]) == 2
+    arguments = ["--model", str(tiny_folder), "--data", str(data), "--baseline-config", absent]
+    assert evaluate.main([*arguments, "--output", str(tmp_path / "metrics.json")]) == 2
+    assert capsys.readouterr().err.count("absent.toml: cannot be read: No such file") == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("[]", "at least 1 item"),
+        ('["attack", "policy", "attack"]', "each label once, got twice: attack"),
+        ('[""]', "match pattern"),
+        ('["attack, policy"]', "match pattern"),
+        ('["attack|policy"]', "match pattern"),
+    ],
+)
+def test_label_names_that_cannot_be_used_are_refused(config, names, message):
+    config.write_text(config.read_text().replace('["attack", "casualties", "policy"]', names))
+    with pytest.raises(DataError, match=rf"tiny\.toml: data\.label_names.*{message}"):
+        load_config(config)
+
+
+@pytest.mark.parametrize(
+    ("base", "is_folder"), [("encoders/own", True), ("someone/own", False), ("all-MiniLM-L6-v2", False)]
+)
+def test_a_folder_beside_the_config_is_taken_as_the_encoder(config, tmp_path, tiny_folder, base, is_folder):
+    (tmp_path / "encoders" / "own").mkdir(parents=True)
+    (tmp_path / "all-MiniLM-L6-v2").mkdir()
+    config.write_text(config.read_text().replace(str(tiny_folder), base))
+    expected = str((tmp_path / base).resolve()) if is_folder else base
+    assert load_config(config).model.base == expected
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -96,6 +136,10 @@ def test_data_paths_are_relative_to_the_config(config, data):
         ('{"text": "a", "labels": ["bombing"]}', "line 37: unknown label 'bombing'; known labels: attack"),
         ('{"text": " ", "labels": []}', 'line 37: expected a non-empty "text"'),
         ('{"text": "a", "labels": "attack"}', 'line 37: expected "labels" as a list'),
+        ('{"text": "a", "labels": [["attack"]]}', r"line 37: unknown label \['attack'\]"),
+        ('{"text": "a", "labels": [], "document": null}', 'line 37: expected "document", .* as a string, got None'),
+        ('{"text": "a", "labels": [], "key": 7}', 'line 37: expected "key", .* as a string, got 7'),
+        ('{"text": "a", "id": 7, "sentences": []}', 'line 37: expected "id", .* as a string, got 7'),
         ("[]", "line 37: expected an object, got list"),
         ('{"text": "a", "sentences": [{"start": 0, "end": 2, "labels": []}]}', "sentence 0: start 0, end 2; expected"),
         ('{"text": "a", "sentences": [{"start": 0, "end": 1}]}', 'line 37: expected "labels" as a list'),
@@ -111,6 +155,25 @@ def test_a_bad_line_is_named(data, line, message):
 def test_sentences_of_an_article_share_its_key(data):
     data.write_text('{"text": "a", "labels": [], "key": "d1#0"}\n{"text": "b", "labels": [], "key": "d1#1"}\n')
     assert read_labelled([data], LABELS).documents == ("d1", "d1")
+
+
+def test_text_that_is_not_utf8_is_named(data):
+    data.write_bytes(data.read_bytes() + b'{"text": "caf\xe9", "labels": []}\n')
+    with pytest.raises(DataError, match="line 37: not UTF-8"):
+        read_labelled([data], LABELS)
+
+
+def test_a_key_without_a_number_is_taken_whole(data):
+    data.write_text('{"text": "a", "labels": [], "key": "article-17"}\n')
+    assert read_labelled([data], LABELS).documents == ("article-17",)
+
+
+def test_lines_without_an_article_stay_apart_in_files_of_one_name(tmp_path):
+    paths = [tmp_path / name / "data.jsonl" for name in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text('{"text": "a", "labels": []}\n')
+    assert len(set(read_labelled(paths, LABELS).documents)) == 2
 
 
 def test_articles_are_read_by_their_offsets(data):
@@ -147,6 +210,8 @@ def test_a_run_ends_in_a_model_folder_that_loads(config, tmp_path):
         "positives": {"attack": 12, "casualties": 12, "policy": 12},
     }
     assert run["validation"]["micro_f1"] > 0
+    assert run["n_truncated_validation"] == 0
+    assert list(run["encoder"]["sha256"]) == ["model.safetensors"]
 
 
 def test_a_run_writes_no_pickle(config, tmp_path):
@@ -185,26 +250,112 @@ def test_the_seed_decides_the_weights(config, tmp_path):
     assert a != c
 
 
+def stopped_run(settings, folder, monkeypatch, *, owner, name, at_call):
+    """Train until a function's n-th call, which is interrupted."""
+    function, n_calls = getattr(owner, name), 0
+
+    def stop(*args, **kwargs):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == at_call:
+            raise KeyboardInterrupt
+        return function(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, stop)
+        with pytest.raises(KeyboardInterrupt):
+            finetune.finetune(settings, folder)
+
+
 def test_a_stopped_run_resumes_to_the_same_weights(config, tmp_path, monkeypatch):
     settings = load_config(config)
     finetune.finetune(settings, tmp_path / "whole")
-    step = MultiLabelTrainer.training_step
-    n_steps = 0
+    # Stopped in the middle of the second epoch; and, while the second checkpoint is written, after its optimiser.
+    for where, owner, name, at_call in (
+        ("epoch", MultiLabelTrainer, "training_step", 9),
+        ("save", trainer, "save_random_state", 2),
+    ):
+        stopped_run(settings, tmp_path / where, monkeypatch, owner=owner, name=name, at_call=at_call)
+        finetune.finetune(settings, tmp_path / where, resume=True)
+        run = json.loads((tmp_path / where / "run.json").read_text())
+        assert [start["checkpoint"] for start in run["resumed"]] == ["checkpoint-6"]
+    whole, *stopped = (
+        (tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "epoch", "save")
+    )
+    assert stopped == [whole, whole]
 
-    def stop_in_the_second_epoch(self, *args, **kwargs):
-        nonlocal n_steps
-        n_steps += 1
-        if n_steps == 9:
-            raise KeyboardInterrupt
-        return step(self, *args, **kwargs)
 
-    monkeypatch.setattr(MultiLabelTrainer, "training_step", stop_in_the_second_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        finetune.finetune(settings, tmp_path / "stopped")
-    monkeypatch.undo()
-    finetune.finetune(settings, tmp_path / "stopped", resume=True)
-    whole, stopped = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "stopped"))
-    assert whole == stopped
+def test_another_run_is_not_resumed(config, data, tmp_path, monkeypatch, capsys):
+    stopped_run(
+        load_config(config), tmp_path / "run", monkeypatch, owner=MultiLabelTrainer, name="training_step", at_call=1
+    )
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    config.write_text(config.read_text().replace("learning_rate = 1e-2", "learning_rate = 2e-2"))
+    data.write_text(data.read_text() + '{"text": "Rain.", "labels": []}\n')
+    assert finetune.main(["--config", str(config), "--output", str(tmp_path / "run"), "--resume"]) == 2
+    message = capsys.readouterr().err
+    assert "run.json: the run was started from something else, config.data.train[0].sha256: " in message
+    assert "config.optimisation.learning_rate: 0.01 -> 0.02; " in message
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_a_folder_that_does_not_say_what_run_it_is_is_not_resumed(config, tmp_path):
+    (tmp_path / "run" / "checkpoint-6").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"run\.json: no such file"):
+        finetune.finetune(load_config(config), tmp_path / "run", resume=True)
+
+
+def test_data_that_moved_is_no_difference():
+    first = {"config": {"data": {"train": [{"path": "a.jsonl", "sha256": "1"}]}, "seed": 1}}
+    now = {"config": {"data": {"train": [{"path": "b.jsonl", "sha256": "1"}]}, "seed": 2}, "encoder": {"name": "x"}}
+    assert differences(first, now) == ["config.seed: 1 -> 2"]
+
+
+def test_the_last_complete_checkpoint_is_chosen(tmp_path):
+    names = ["model.safetensors", "optimizer.safetensors", "optimizer.json", "random_state.safetensors"]
+    for step in (6, 12, 100, 24):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        for name in [*names, "random_state.json", "average.safetensors"]:
+            (folder / name).touch()
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    assert last_complete_checkpoint(tmp_path, with_average=True) == tmp_path / "checkpoint-100"
+    (tmp_path / "checkpoint-100" / "trainer_state.json").write_text('{"global_st')
+    (tmp_path / "checkpoint-24" / "average.safetensors").unlink()
+    assert last_complete_checkpoint(tmp_path, with_average=True) == tmp_path / "checkpoint-12"
+    assert last_complete_checkpoint(tmp_path, with_average=False) == tmp_path / "checkpoint-24"
+    assert last_complete_checkpoint(tmp_path / "checkpoint-6", with_average=False) is None
+
+
+@pytest.mark.parametrize("name", ["_save", "_load_rng_state"])
+def test_a_trainer_without_a_hook_is_refused(monkeypatch, name):
+    monkeypatch.delattr(transformers.Trainer, name)
+    with pytest.raises(RuntimeError, match=f"Trainer has no {name}, so"):
+        MultiLabelTrainer(pos_weight=torch.ones(3), layer_decay=1.0)
+
+
+def test_sentences_at_the_longest_length_are_said(config, capsys):
+    from datasets import Dataset
+
+    assert finetune._count_at_max_length(Dataset.from_dict({"length": [4, 8, 8]}), 8) == 2
+    assert "2 of 3 training sentences reach model.max_length, 8 tokens" in capsys.readouterr().out
+
+
+@pytest.fixture
+def tiny_parts(tiny_folder):
+    """The tiny model and its tokenizer in transformers."""
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(tiny_folder)
+    return model, transformers.AutoTokenizer.from_pretrained(tiny_folder)
+
+
+def test_validation_sentences_beyond_the_window_are_counted(tiny_parts):
+    assert count_truncated(*tiny_parts, ["bomb " * 30, "bomb " * 31, "bomb"]) == 1  # two special tokens, window of 32
+    assert count_truncated(*tiny_parts, []) == 0
+
+
+def test_figures_that_are_undefined_are_null(tiny_parts, tmp_path):
+    unlabelled = LabelledSentences(texts=("Rain.",), labels=((),), documents=("d",))
+    assert save_model_folder(tmp_path / "model", *tiny_parts, unlabelled, LABELS)["macro_f1"] is None
 
 
 def test_evaluate_writes_model_and_baseline_side_by_side(config, data, tiny_folder, tmp_path, capsys):
@@ -221,8 +372,8 @@ def test_evaluate_writes_model_and_baseline_side_by_side(config, data, tiny_fold
     ]
     assert evaluate.main(arguments) == 0
     assert evaluate.main([*arguments[:4], "--name", "again", "--output", str(out), "--markdown"]) == 0
-    report = json.loads(out.read_text())["test"]
-    assert list(json.loads(out.read_text())) == ["test", "again"]
+    report = json.loads(out.read_text())["data"]
+    assert list(json.loads(out.read_text())) == ["data", "again"]
     assert set(report["model"]["labels"]) == set(LABELS)
     assert report["baseline"]["micro"]["f1"] > 0.9  # it has seen these very sentences
     printed = capsys.readouterr().out
@@ -233,6 +384,53 @@ def test_evaluate_writes_model_and_baseline_side_by_side(config, data, tiny_fold
 def test_evaluate_names_a_missing_file(tiny_folder, tmp_path, capsys):
     assert evaluate.main(["--model", str(tiny_folder), "--data", str(tmp_path / "absent.jsonl")]) == 2
     assert "absent.jsonl: no such file" in capsys.readouterr().err
+
+
+def test_metrics_lie_in_the_models_folder_unless_told(data, tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    assert evaluate.main(["--model", str(folder), "--data", str(data)]) == 0
+    assert list(json.loads((folder / "metrics.json").read_text())) == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("[]", "expected a JSON object, got list"), ("{", "not JSON"), (None, "cannot be written")]
+)
+def test_an_output_that_cannot_be_added_to_is_refused_before_scoring(
+    data, tiny_folder, tmp_path, monkeypatch, capsys, content, message
+):
+    output = tmp_path / "absent" / "metrics.json" if content is None else tmp_path / "metrics.json"
+    if content is not None:
+        output.write_text(content)
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: pytest.fail("scored"))
+    assert evaluate.main(["--model", str(tiny_folder), "--data", str(data), "--output", str(output)]) == 2
+    assert f"metrics.json: {message}" in capsys.readouterr().err
+
+
+def test_a_report_of_nothing_is_printed(config, data, tiny_folder, tmp_path, capsys):
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    arguments = ["--model", str(tiny_folder), "--data", str(empty), "--output", str(tmp_path / "metrics.json")]
+    assert evaluate.main([*arguments, "--baseline-config", str(config)]) == 0
+    assert "0 sentences, 0 articles" in capsys.readouterr().out
+    assert evaluate.main([*arguments, "--markdown"]) == 0
+    assert "| **micro** | - | - | - |" in capsys.readouterr().out
+
+
+def test_a_folder_of_the_pinned_name_does_not_stand_in_for_it(tmp_path, monkeypatch):
+    (tmp_path / "all-MiniLM-L6-v2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(encoder, "_MINILM_PACKAGE", "no_such_package")
+    with pytest.raises(ModelFolderError, match="all-MiniLM-L6-v2 is not installed"):
+        encoder.resolve_encoder("all-MiniLM-L6-v2")
+
+
+@pytest.mark.parametrize("base", ["no-one/no-such-encoder", "empty"])
+def test_an_unknown_encoder_is_named(config, tmp_path, tiny_folder, capsys, base):
+    (tmp_path / "empty").mkdir()
+    config.write_text(config.read_text().replace(str(tiny_folder), base))
+    assert finetune.main(["--config", str(config), "--output", str(tmp_path / "run")]) == 2
+    assert f"{base} cannot be loaded: " in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_encoder_package_with_other_weights_is_refused(tmp_path, monkeypatch):

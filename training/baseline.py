@@ -41,7 +41,7 @@ def baseline_scores(
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True, max_features=200_000),
     )
     matrix = features.fit_transform(train.texts)
-    rows = [features.transform(each) for each in texts]
+    rows = [features.transform(each) if len(each) else None for each in texts]
     scores = [np.zeros((len(each), len(label_names)), dtype=np.float32) for each in texts]
     for j, column in enumerate(indicator_matrix(train.labels, label_names).T):
         if column.min() == column.max():
@@ -51,5 +51,6 @@ def baseline_scores(
         model = LogisticRegression(C=4.0, class_weight="balanced", solver="liblinear", random_state=seed)
         model.fit(matrix, column)
         for score, row in zip(scores, rows, strict=True):
-            score[:, j] = model.predict_proba(row)[:, 1]
+            if row is not None:
+                score[:, j] = model.predict_proba(row)[:, 1]
     return scores

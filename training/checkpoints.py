@@ -1,13 +1,14 @@
 """The state of a training run in safetensors and JSON, in the place of Trainer's pickled files.
 
 Resuming a run reads its checkpoint; a pickle there could run code. What is kept is the same: optimiser, schedule and
-random number generators.
+random number generators. A checkpoint is complete once ``trainer_state.json`` stands in it, which Trainer writes last.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,72 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-__all__ = ["load_optimizer", "load_random_state", "save_optimizer", "save_random_state"]
+__all__ = [
+    "AVERAGE",
+    "last_complete_checkpoint",
+    "load_optimizer",
+    "load_random_state",
+    "open_checkpoint",
+    "save_optimizer",
+    "save_random_state",
+]
+
+AVERAGE = "average.safetensors"
+"""The running average of the weights, in the checkpoints of a run that keeps one."""
 
 _OPTIMIZER_TENSORS, _OPTIMIZER = "optimizer.safetensors", "optimizer.json"
 _RANDOM_TENSORS, _RANDOM = "random_state.safetensors", "random_state.json"
+_WEIGHTS, _LAST_WRITTEN = "model.safetensors", "trainer_state.json"
+
+
+def last_complete_checkpoint(folder: Path, *, with_average: bool) -> Path | None:
+    """Find where a stopped run goes on.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run's folder.
+    with_average : bool
+        Whether the run keeps an average of the weights.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The ``checkpoint-N`` of the highest N that has all its files; None where none has. A stop while one is written
+        or removed leaves one that has not.
+    """
+    expected = [
+        _WEIGHTS,
+        _OPTIMIZER_TENSORS,
+        _OPTIMIZER,
+        _RANDOM_TENSORS,
+        _RANDOM,
+        *([AVERAGE] if with_average else []),
+    ]
+    steps = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := _step(path))]
+    for step, path in sorted(steps, reverse=True):
+        if all((path / name).is_file() for name in expected) and _written_step(path) == step:
+            return path
+    return None
+
+
+def open_checkpoint(folder: Path) -> None:
+    """Mark a checkpoint that is about to be written as incomplete, also where it stands in the place of another."""
+    (folder / _LAST_WRITTEN).unlink(missing_ok=True)
+
+
+def _step(path: Path) -> re.Match[str] | None:
+    """Return the match of a checkpoint folder's step."""
+    return re.fullmatch(r"checkpoint-(\d+)", path.name)
+
+
+def _written_step(folder: Path) -> int | None:
+    """Return the step that a checkpoint's last file names, None where it is absent or cut short."""
+    try:
+        step = json.loads((folder / _LAST_WRITTEN).read_text(encoding="utf-8"))["global_step"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 def save_optimizer(folder: Path, optimizer: torch.optim.Optimizer, scheduler: Any) -> None:

@@ -6,15 +6,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ctclassify.errors import DataError
+from training.encoder import MINILM
 
 __all__ = ["DataConfig", "ModelConfig", "OptimisationConfig", "TrainingConfig", "load_config"]
 
 _Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 _Positive = Annotated[float, Field(gt=0.0)]
 _Count = Annotated[int, Field(ge=1)]
+_LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+"""No comma, bar or space: label names are joined by them in tables and on the command line."""
 
 
 class _Section(BaseModel):
@@ -28,15 +31,26 @@ class DataConfig(_Section):
     """Files to learn from, joined in this order."""
     validation: tuple[Path, ...] = Field(min_length=1)
     """Files that thresholds are tuned on; never a test file."""
-    label_names: tuple[str, ...] | None = None
-    """The labels in the model's order; None takes the codebook's fourteen."""
+    label_names: Annotated[tuple[_LabelName, ...], Field(min_length=1)] | None = None
+    """The labels in the model's order, each once; None takes the codebook's fourteen."""
+
+    @field_validator("label_names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = sorted({name for name in names or () if (names or ()).count(name) > 1})
+        if twice:
+            raise ValueError(f"expected each label once, got twice: {', '.join(twice)}")
+        return names
 
 
 class ModelConfig(_Section):
     """The encoder and its head."""
 
-    base: str = "all-MiniLM-L6-v2"
-    """``all-MiniLM-L6-v2`` (from its package, checksum pinned), a local folder, or a Hub name."""
+    base: Annotated[str, Field(min_length=1)] = MINILM
+    """``all-MiniLM-L6-v2`` (from its package, checksum pinned), a folder (relative to the config file), or a Hub name.
+
+    A folder of that very name is reached as ``./all-MiniLM-L6-v2``.
+    """
     pooling: Literal["cls", "mean"] = "mean"
     """``mean``: average of the token states (BERT only); ``cls``: the architecture's own classification head."""
     max_length: Annotated[int, Field(ge=8, le=512)] = 128
@@ -95,16 +109,22 @@ def load_config(path: Path) -> TrainingConfig:
     Returns
     -------
     TrainingConfig
-        With the data paths made absolute (they are written relative to the config file).
+        With the data paths made absolute (they are written relative to the config file), and ``model.base`` too where
+        it names a folder there.
 
     Raises
     ------
     DataError
-        If the file is not TOML, has an unknown key, or a value out of range; the message names each field.
+        If the file is missing, not TOML, has an unknown key, or a value out of range; the message names each field.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         config = TrainingConfig.model_validate(raw)
+    except OSError as error:
+        raise DataError(
+            f"cannot be read: {error.strerror or error}; expected a TOML file such as those in training/configs",
+            path=path,
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"not a TOML file: {error}", path=path) from error
     except ValidationError as error:
@@ -117,4 +137,11 @@ def load_config(path: Path) -> TrainingConfig:
             "validation": tuple((folder / p).resolve() for p in config.data.validation),
         }
     )
-    return config.model_copy(update={"data": data})
+    model = config.model.model_copy(update={"base": _resolve_base(config.model.base, folder)})
+    return config.model_copy(update={"data": data, "model": model})
+
+
+def _resolve_base(base: str, folder: Path) -> str:
+    """Return the absolute path of an encoder's folder, or the name as it is where the config's folder has none."""
+    path = (folder / base).resolve()
+    return str(path) if base != MINILM and path.is_dir() else base

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.errors import DataError
+from training.files import read_lines
 
 __all__ = ["LabelledSentences", "indicator_matrix", "read_labelled", "sha256_file"]
 
@@ -47,8 +48,8 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
     paths : sequence of pathlib.Path
         Each line is a sentence, an object with ``text`` (str) and ``labels`` (list of label names), or an article, an
         object with ``text`` and ``sentences``: a list of objects with ``start`` and ``end`` (offsets in characters, end
-        exclusive) and ``labels``. ``document``, ``key`` (what stands before its last ``#``) or an article's ``id``
-        names the article; without any, each line is its own.
+        exclusive) and ``labels``. ``document``, ``key`` (what stands before its last ``#``, all of it without one) or
+        an article's ``id``, each a string, names the article; without any, each line is its own.
     label_names : sequence of str
         The labels that may occur.
 
@@ -60,8 +61,8 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
     Raises
     ------
     DataError
-        On a missing file, or a line that is no such object, has no text, offsets outside the text, or an unknown label;
-        it names the line.
+        On a missing file, or a line that is not UTF-8, no such object, has no text, offsets outside the text, an
+        unknown label or an article's name that is no string; it names the line.
     """
     known = frozenset(label_names)
     texts: list[str] = []
@@ -70,18 +71,16 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
     for path in paths:
         if not path.is_file():
             raise DataError("no such file; training/prepare_data.py makes the data of the shipped configs", path=path)
-        with path.open(encoding="utf-8") as lines:
-            for line_number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = _parse_object(line)
-                    for sentence in _sentences(row):
-                        texts.append(_checked_text(sentence))
-                        labels.append(_checked_labels(sentence, known))
-                        documents.append(_document(row) or f"{path.name}:{line_number}")
-                except ValueError as error:
-                    raise DataError(str(error), path=path, line_number=line_number) from error
+        for line_number, line in read_lines(path):
+            try:
+                row = _parse_object(line)
+                document = _document(row) or f"{path.resolve()}:{line_number}"
+                for sentence in _sentences(row):
+                    texts.append(_checked_text(sentence))
+                    labels.append(_checked_labels(sentence, known))
+                    documents.append(document)
+            except ValueError as error:
+                raise DataError(str(error), path=path, line_number=line_number) from error
     return LabelledSentences(texts=tuple(texts), labels=tuple(labels), documents=tuple(documents))
 
 
@@ -125,16 +124,23 @@ def _checked_labels(sentence: dict[str, Any], known: frozenset[str]) -> tuple[st
     if not isinstance(labels, list):
         raise ValueError('expected "labels" as a list of names, [] for none')
     for label in labels:
-        if label not in known:
+        if not isinstance(label, str) or label not in known:
             raise ValueError(f"unknown label {label!r}; known labels: {', '.join(sorted(known))}")
     return tuple(labels)
 
 
 def _document(row: dict[str, Any]) -> str:
-    """Return the article's key of a row, or the empty string."""
-    if "key" in row and "document" not in row:
-        return str(row["key"]).rpartition("#")[0]
-    return str(row.get("document", row["id"] if "sentences" in row and "id" in row else ""))
+    """Return the article's name of a row, or the empty string where it has none."""
+    fields = ("document", "key", "id") if "sentences" in row else ("document", "key")
+    field = next((field for field in fields if field in row), None)
+    if field is None:
+        return ""
+    name = row[field]
+    if not isinstance(name, str):
+        raise ValueError(
+            f'expected "{field}", the name of the article, as a string, got {name!r}; leave it out if none'
+        )
+    return name.rpartition("#")[0] if field == "key" and "#" in name else name
 
 
 def indicator_matrix(labels: Sequence[Sequence[str]], label_names: Sequence[str]) -> npt.NDArray[np.int8]:

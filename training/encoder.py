@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from ctclassify.errors import ModelFolderError
 from training.data import sha256_file
 
-__all__ = ["MINILM_SHA256", "resolve_encoder"]
+__all__ = ["MINILM", "MINILM_SHA256", "encoder_errors", "resolve_encoder"]
 
+MINILM = "all-MiniLM-L6-v2"
+"""Name of the encoder that is pinned."""
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of all-MiniLM-L6-v2's model.safetensors, the same in four independent packages."""
 
@@ -23,8 +29,8 @@ def resolve_encoder(base: str) -> str:
     Parameters
     ----------
     base : str
-        ``all-MiniLM-L6-v2`` is read from its package, which is never imported; an existing folder is taken as it
-        is; anything else is a Hub name, which transformers will fetch.
+        ``all-MiniLM-L6-v2`` is read from its package, which is never imported, whatever the working folder holds; an
+        existing folder is taken as it is; anything else is a Hub name, which transformers will fetch.
 
     Returns
     -------
@@ -36,14 +42,40 @@ def resolve_encoder(base: str) -> str:
     ModelFolderError
         If the package is not installed, or its weights are not the pinned ones.
     """
-    if base != "all-MiniLM-L6-v2" or Path(base).is_dir():
+    if base != MINILM:
         return base
     spec = importlib.util.find_spec(_MINILM_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise ModelFolderError(f"all-MiniLM-L6-v2 is not installed; {_REMEDY}", path=Path(_MINILM_PACKAGE))
+        raise ModelFolderError(f"{MINILM} is not installed; {_REMEDY}", path=Path(_MINILM_PACKAGE))
     folder = Path(spec.submodule_search_locations[0]) / "model"
     weights = folder / "model.safetensors"
     got = sha256_file(weights) if weights.is_file() else "no such file"
     if got != MINILM_SHA256:
         raise ModelFolderError(f"{weights}: expected SHA-256 {MINILM_SHA256}, got {got}; {_REMEDY}", path=weights)
     return str(folder)
+
+
+@contextmanager
+def encoder_errors(base: str) -> Iterator[None]:
+    """Turn what ``from_pretrained`` raises on an encoder that is absent or broken into one error.
+
+    Parameters
+    ----------
+    base : str
+        The encoder, as :func:`resolve_encoder` gives it.
+
+    Raises
+    ------
+    ModelFolderError
+        It names the encoder and what transformers said.
+    """
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        said = " ".join(str(error).split())
+        raise ModelFolderError(
+            f"the encoder {base} cannot be loaded: {said}; expected all-MiniLM-L6-v2, a folder with config.json, "
+            "model.safetensors and a tokenizer, or a name on the Hugging Face Hub, which must be reachable or cached; "
+            "set [model] base in the config",
+            path=Path(base),
+        ) from error

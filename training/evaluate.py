@@ -3,13 +3,15 @@ r"""Score a model folder on labelled sentences, beside a TF-IDF baseline, and wr
 python training/evaluate.py --model models/ctclassify-minilm --data training/data/prepared/test.jsonl \
         --baseline-config training/configs/minilm.toml --name test --output metrics.json
 
-metrics.json holds one report a name; other names in it are kept. ``--markdown`` prints the table for a model card.
+metrics.json, in the model's folder unless --output is given, holds one report a name; other names in it are kept.
+``--markdown`` prints the table for a model card.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +25,10 @@ from rich.table import Table
 
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
-from ctclassify.errors import CTClassifyError
+from ctclassify.errors import CTClassifyError, DataError
 from training.config import load_config
 from training.data import LabelledSentences, indicator_matrix, read_labelled, sha256_file
+from training.files import read_json_object, write_text
 from training.metrics import evaluate_predictions
 from training.thresholds import tune_thresholds
 
@@ -39,24 +42,41 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--baseline-config", type=Path, help="score TF-IDF + logistic regression too, fitted on this config's data"
     )
-    parser.add_argument("--name", default="test", help="name of the report in metrics.json")
-    parser.add_argument("--output", type=Path, help="metrics.json, made or added to")
+    parser.add_argument("--name", help="name of the report in metrics.json; that of the first data file unless given")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="metrics.json, made or added to; in the folder of --model unless given, none for the shipped model",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     args = parser.parse_args(argv)
+    output = args.output or (args.model / "metrics.json" if args.model and args.model.is_dir() else None)
     try:
+        reports = _existing_reports(output) if output else {}
         report = evaluate(args.model, args.data, engine=args.engine, baseline_config=args.baseline_config)
     except CTClassifyError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
-    if args.output:
-        reports = json.loads(args.output.read_text(encoding="utf-8")) if args.output.exists() else {}
-        reports[args.name] = report
-        args.output.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
         print(markdown_table(report))
     else:
         print_report(report)
+    if output:
+        reports[args.name or args.data[0].stem] = report
+        try:
+            write_text(output, json.dumps(reports, indent=1) + "\n")
+        except OSError as error:
+            print(f"evaluate: {output}: cannot be written: {error}", file=sys.stderr)
+            return 2
     return 0
+
+
+def _existing_reports(output: Path) -> dict[str, Any]:
+    """Return the reports that metrics.json holds already; refuse, before anything is scored, what cannot be written."""
+    folder = output.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise DataError(f"cannot be written; expected {folder} as a folder that you may write into", path=output)
+    return read_json_object(output) if output.exists() else {}
 
 
 def evaluate(
@@ -101,6 +121,8 @@ def _baseline(path: Path, sentences: LabelledSentences, names: Sequence[str]) ->
 
     config = load_config(path)
     train = read_labelled(config.data.train, names)
+    if not len(train):
+        raise DataError("no sentence in the files that the baseline learns from", path=config.data.train[0])
     validation = read_labelled(config.data.validation, names)
     on_validation, on_data = baseline_scores(train, [validation.texts, sentences.texts], names, seed=config.seed)
     thresholds = tune_thresholds(indicator_matrix(validation.labels, names), on_validation)

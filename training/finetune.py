@@ -3,7 +3,8 @@
     python training/finetune.py --config training/configs/minilm.toml
 
 The run's folder, ``training/runs/<name>``, holds ``model/``, checkpoints, and ``run.json``: the resolved config,
-versions, data checksums, counts, seed and commit. A run that was stopped goes on with ``--resume``.
+versions, checksums of data and encoder, counts, seed and commit. A run that was stopped goes on with ``--resume``, from
+its last complete checkpoint, where config, data and encoder are the same; run.json lists each such start.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from transformers import AutoConfig, AutoTokenizer, DataCollatorWithPadding, Tra
 from ctclassify.errors import CTClassifyError, DataError, ModelFolderError
 from ctclassify.labels import LABEL_IDS
 from ctclassify.torch_model import MEAN_POOLING_ARCHITECTURE, model_class
+from training.checkpoints import last_complete_checkpoint
 from training.config import TrainingConfig, load_config
 from training.data import LabelledSentences, indicator_matrix, read_labelled
-from training.encoder import resolve_encoder
-from training.provenance import describe_run
-from training.saving import save_model_folder
-from training.trainer import MovingAverage, MultiLabelTrainer, positive_weights
+from training.encoder import encoder_errors, resolve_encoder
+from training.files import read_json_object, write_text
+from training.provenance import describe_run, describe_software, differences
+from training.saving import count_truncated, save_model_folder
+from training.trainer import MultiLabelTrainer, positive_weights
 
 RUNS = Path(__file__).resolve().parent / "runs"
 
@@ -42,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="a TOML file, see training/configs/")
     parser.add_argument("--seed", type=int, help="instead of the config's seed; the run's folder gets -seedN")
     parser.add_argument("--output", type=Path, help="the run's folder; training/runs/<name> unless given")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the folder")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's last complete checkpoint")
     args = parser.parse_args(argv)
     try:
         config = load_config(args.config)
@@ -68,7 +71,7 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     folder : pathlib.Path
         Where to write; made if absent.
     resume : bool
-        Go on from the last checkpoint in ``folder``.
+        Go on from the last complete checkpoint in ``folder``, or start where it has none.
 
     Returns
     -------
@@ -78,60 +81,118 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     Raises
     ------
     DataError
-        If a data file is missing, empty, or has a bad line.
+        If a data file is missing, empty, or has a bad line, or if a run that is to go on was started with another
+        config, data or encoder, or has no run.json.
     ModelFolderError
-        If the base encoder's package is missing or not the pinned one, or the pooling does not fit the encoder.
+        If the base encoder cannot be loaded, is not the pinned one, or the pooling does not fit it.
     FileExistsError
-        If ``folder`` holds a run already and ``resume`` is False.
+        If ``folder`` holds a run already and ``resume`` is False, or is a file.
     """
-    if folder.exists() and any(folder.iterdir()) and not resume:
-        raise FileExistsError(f"{folder} holds a run already; pass --resume to go on, or remove it")
-    label_names = config.data.label_names or LABEL_IDS
-    train = read_labelled(config.data.train, label_names)
-    validation = read_labelled(config.data.validation, label_names)
-    for split, sentences, paths in (
-        ("train", train, config.data.train),
-        ("validation", validation, config.data.validation),
-    ):
-        if not len(sentences):
-            raise DataError(f"no sentence in the {split} files", path=paths[0])
+    is_continued = _is_continued(folder, resume)
+    label_names = LABEL_IDS if config.data.label_names is None else config.data.label_names
+    train = _read_split("train", config.data.train, label_names)
+    validation = _read_split("validation", config.data.validation, label_names)
 
     set_seed(config.seed)
     base = resolve_encoder(config.model.base)
-    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    with encoder_errors(base):
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     model = _build_model(config, base, label_names)
     dataset = _tokenise(train, label_names, tokenizer, config.model.max_length)
-    run = describe_run(config, train, validation)
-    run["n_at_max_length_train"] = sum(n == config.model.max_length for n in dataset["length"])
+    commit = getattr(model.config, "_commit_hash", None)
+    run = describe_run(config, train, validation, encoder=base, encoder_commit=commit)
+    run["n_at_max_length_train"] = _count_at_max_length(dataset, config.model.max_length)
+    start, checkpoint = run, None
+    if is_continued:
+        checkpoint = last_complete_checkpoint(folder, with_average=config.optimisation.ema_decay > 0)
+        run = _continued(folder, run, checkpoint)
+        start = run["resumed"][-1]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    _write_run(folder, run)
     trainer = _build_trainer(config, model, tokenizer, dataset, train, label_names, folder)
-    average = None
-    if config.optimisation.ema_decay:
-        average = MovingAverage(model, config.optimisation.ema_decay)
-        trainer.add_callback(average)
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=(resume and any(folder.glob("checkpoint-*"))) or None)
-    run["train_seconds"] = round(time.monotonic() - started)
-    if average is not None:
-        average.copy_to(model)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+    start["train_seconds"] = round(time.monotonic() - started)
+    if trainer.average is not None:
+        trainer.average.copy_to(model)
     run["validation"] = save_model_folder(folder / "model", model, tokenizer, validation, label_names)
-    (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    run["n_truncated_validation"] = _count_truncated(model, tokenizer, validation)
+    _write_run(folder, run)
     return folder
+
+
+def _is_continued(folder: Path, resume: bool) -> bool:
+    """Return whether a folder holds a run that is to go on; refuse one that is not."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; expected a folder for the run, or none")
+    holds_a_run = folder.exists() and any(folder.iterdir())
+    if holds_a_run and not resume:
+        raise FileExistsError(f"{folder} holds a run already; pass --resume to go on, or remove it")
+    return holds_a_run
+
+
+def _read_split(split: str, paths: tuple[Path, ...], label_names: tuple[str, ...]) -> LabelledSentences:
+    """Read the files of a split, which must hold something."""
+    sentences = read_labelled(paths, label_names)
+    if not len(sentences):
+        raise DataError(f"no sentence in the {split} files", path=paths[0])
+    return sentences
+
+
+def _count_at_max_length(dataset: Dataset, max_length: int) -> int:
+    """Count the training sentences that reach ``max_length``, and say so where there are any."""
+    n = int(sum(length == max_length for length in dataset["length"]))
+    if n:
+        print(
+            f"{n} of {len(dataset)} training sentences reach model.max_length, {max_length} tokens; "
+            "what is longer is cut there"
+        )
+    return n
+
+
+def _count_truncated(model: Any, tokenizer: Any, validation: LabelledSentences) -> int:
+    """Count the validation sentences that are longer than the model's window, and say so where there are any."""
+    n = count_truncated(model, tokenizer, validation.texts)
+    if n:
+        print(
+            f"{n} of {len(validation)} validation sentences are longer than the model's window: "
+            "thresholds are tuned on their first window, ctclassify reads all of them"
+        )
+    return n
+
+
+def _continued(folder: Path, now: dict[str, Any], checkpoint: Path | None) -> dict[str, Any]:
+    """Return the record of a folder's first start with this start added to ``resumed``; refuse another run."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise DataError("no such file, so nothing says what run this is; give an empty folder", path=path)
+    first = read_json_object(path)
+    found = differences(first, now)
+    if found:
+        message = f"the run was started from something else, {'; '.join(found)}; undo that, or train in a new folder"
+        raise DataError(message, path=path)
+    resumed = {"checkpoint": checkpoint.name if checkpoint is not None else None, **describe_software()}
+    return {**first, "resumed": [*first.get("resumed", []), resumed]}
+
+
+def _write_run(folder: Path, run: dict[str, Any]) -> None:
+    """Write run.json."""
+    write_text(folder / "run.json", json.dumps(run, indent=2, allow_nan=False) + "\n")
 
 
 def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]) -> Any:
     """Return the encoder with a fresh head."""
-    settings = AutoConfig.from_pretrained(
-        base,
-        trust_remote_code=False,
-        num_labels=len(label_names),
-        id2label=dict(enumerate(label_names)),
-        label2id={name: i for i, name in enumerate(label_names)},
-        problem_type="multi_label_classification",
-        hidden_dropout_prob=config.model.hidden_dropout,
-        attention_probs_dropout_prob=config.model.attention_dropout,
-    )
+    with encoder_errors(base):
+        settings = AutoConfig.from_pretrained(
+            base,
+            trust_remote_code=False,
+            num_labels=len(label_names),
+            id2label=dict(enumerate(label_names)),
+            label2id={name: i for i, name in enumerate(label_names)},
+            problem_type="multi_label_classification",
+            hidden_dropout_prob=config.model.hidden_dropout,
+            attention_probs_dropout_prob=config.model.attention_dropout,
+        )
     if config.model.pooling == "mean":
         if settings.model_type != "bert":
             message = f'pooling "mean" needs a BERT encoder, {base} is {settings.model_type}; set pooling = "cls"'
@@ -139,14 +200,15 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
         settings.architectures = [MEAN_POOLING_ARCHITECTURE]
     # Eager attention: SDPA is slower on a CPU in training (its flash backward), and the same on short sentences
     # elsewhere.
-    model = model_class(settings).from_pretrained(
-        base,
-        config=settings,
-        use_safetensors=True,
-        dtype=torch.float32,
-        attn_implementation="eager",
-        ignore_mismatched_sizes=True,  # a head of other labels gives way to a fresh one
-    )
+    with encoder_errors(base):
+        model = model_class(settings).from_pretrained(
+            base,
+            config=settings,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            ignore_mismatched_sizes=True,  # a head of other labels gives way to a fresh one
+        )
     if config.model.freeze_word_embeddings:
         model.get_input_embeddings().weight.requires_grad_(False)
     return model
@@ -208,6 +270,7 @@ def _build_trainer(
         data_collator=DataCollatorWithPadding(tokenizer),
         pos_weight=positive_weights(n_positive, len(train), how.positive_weight_cap),
         layer_decay=how.layer_decay,
+        ema_decay=how.ema_decay,
     )
 
 

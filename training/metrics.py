@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
-__all__ = ["Counts", "evaluate_predictions", "label_counts"]
+__all__ = ["Counts", "evaluate_predictions", "label_counts", "rounded"]
 
 _N_RESAMPLES = 2000
+_N_AT_ONCE = 100
+"""Resamples drawn together: bounds the memory to this times the number of articles."""
 _CONFIDENCE = 0.95
 
 _Floats = npt.NDArray[np.float64]
@@ -82,9 +84,9 @@ def evaluate_predictions(
     dict
         JSON types; None where a figure is undefined. ``labels``: for each label precision, recall, f1, support,
         average_precision. ``micro`` and ``macro``: precision, recall, f1 (macro over labels that occur).
-        ``samples_f1``: mean F1 of a text's
-        label set, 1 where truth and prediction are both empty. ``exact_match``: share of texts with exactly the right
-        set. ``intervals``: 95% percentile bootstrap over articles, 2,000 resamples [1]_.
+        ``samples_f1``: mean F1 of a text's label set, 1 where truth and prediction are both empty. ``exact_match``:
+        share of texts with exactly the right set. ``intervals``: 95% percentile bootstrap over articles, 2,000
+        resamples [1]_; resamples in which the figure is undefined do not count.
 
     References
     ----------
@@ -96,11 +98,11 @@ def evaluate_predictions(
     occurs = y_true.sum(0) > 0
     per_label = {
         name: {
-            "precision": _number(precision[j]),
-            "recall": _number(recall[j]),
-            "f1": _number(counts.f1()[j]),
+            "precision": rounded(precision[j]),
+            "recall": rounded(recall[j]),
+            "f1": rounded(counts.f1()[j]),
             "support": int(y_true[:, j].sum()),
-            "average_precision": _number(average_precision_score(y_true[:, j], y_score[:, j])) if occurs[j] else None,
+            "average_precision": rounded(average_precision_score(y_true[:, j], y_score[:, j])) if occurs[j] else None,
         }
         for j, name in enumerate(label_names)
     }
@@ -111,17 +113,17 @@ def evaluate_predictions(
         "n_documents": len(set(documents)),
         "labels": per_label,
         "micro": {
-            "precision": _number(_ratio(tp, tp + fp)),
-            "recall": _number(_ratio(tp, tp + fn)),
-            "f1": _number(counts.micro_f1()),
+            "precision": rounded(_ratio(tp, tp + fp)),
+            "recall": rounded(_ratio(tp, tp + fn)),
+            "f1": rounded(counts.micro_f1()),
         },
         "macro": {
-            "precision": _number(np.nan_to_num(precision[occurs]).mean()) if occurs.any() else None,
-            "recall": _number(recall[occurs].mean()) if occurs.any() else None,
-            "f1": _number(counts.macro_f1()),
+            "precision": rounded(np.nan_to_num(precision[occurs]).mean()) if occurs.any() else None,
+            "recall": rounded(recall[occurs].mean()) if occurs.any() else None,
+            "f1": rounded(counts.macro_f1()),
         },
-        "samples_f1": _number(_samples_f1(y_true, y_pred).mean()) if len(y_true) else None,
-        "exact_match": _number(exact.mean()) if len(y_true) else None,
+        "samples_f1": rounded(_samples_f1(y_true, y_pred).mean()) if len(y_true) else None,
+        "exact_match": rounded(exact.mean()) if len(y_true) else None,
         "intervals": _intervals(y_true, y_pred, exact, documents, seed),
     }
 
@@ -152,23 +154,32 @@ def _intervals(
         return summed
 
     true = y_true.astype(bool)
-    draws = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=_N_RESAMPLES)
-    weights = draws.astype(np.float64)
-    counts = Counts(
-        tp=weights @ by_group(true & y_pred),
-        fp=weights @ by_group(~true & y_pred),
-        fn=weights @ by_group(true & ~y_pred),
-    )
-    exact_match = (weights @ by_group(exact)) / (weights @ by_group(np.ones(len(exact))))
+    tp, fp, fn = by_group(true & y_pred), by_group(~true & y_pred), by_group(true & ~y_pred)
+    n_exact, n_texts = by_group(exact), by_group(np.ones(len(exact)))
+    figures: dict[str, list[_Floats]] = {"micro_f1": [], "macro_f1": [], "exact_match": []}
+    for weights in _resamples(n_groups, seed):
+        counts = Counts(tp=weights @ tp, fp=weights @ fp, fn=weights @ fn)
+        figures["micro_f1"].append(counts.micro_f1())
+        figures["macro_f1"].append(counts.macro_f1())
+        figures["exact_match"].append((weights @ n_exact) / (weights @ n_texts))
+    return {name: _percentiles(np.concatenate(parts)) for name, parts in figures.items()}
+
+
+def _resamples(n_groups: int, seed: int) -> Iterator[_Floats]:
+    """Yield how often each group is drawn in each resample, in parts of shape (n_at_once, n_groups)."""
+    rng = np.random.default_rng(seed)
+    chances = np.full(n_groups, 1 / n_groups)
+    for _ in range(_N_RESAMPLES // _N_AT_ONCE):
+        yield rng.multinomial(n_groups, chances, size=_N_AT_ONCE).astype(np.float64)
+
+
+def _percentiles(values: _Floats) -> list[float | None]:
+    """Return the ends of the interval, None where no resample defines the figure."""
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return [None, None]
     tail = 100 * (1 - _CONFIDENCE) / 2
-    return {
-        name: [_number(value) for value in np.nanpercentile(values, [tail, 100 - tail])]
-        for name, values in (
-            ("micro_f1", counts.micro_f1()),
-            ("macro_f1", counts.macro_f1()),
-            ("exact_match", exact_match),
-        )
-    }
+    return [rounded(value) for value in np.percentile(defined, [tail, 100 - tail])]
 
 
 def _ratio(numerator: Any, denominator: Any) -> _Floats:
@@ -179,6 +190,6 @@ def _ratio(numerator: Any, denominator: Any) -> _Floats:
     return quotient
 
 
-def _number(value: Any) -> float | None:
+def rounded(value: Any) -> float | None:
     """Return a float of four decimals, None for NaN."""
     return None if np.isnan(value) else round(float(value), 4)

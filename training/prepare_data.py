@@ -4,29 +4,30 @@
 
 The labels lie in ``training/data/corpus/standoff.csv`` without their text. The texts come from the public sources that
 ``training/data/README.md`` names, as JSON lines (``.jsonl`` or ``.jsonl.gz``) with a field ``text``: single sentences
-or whole articles, which
-are cut at every place where a sentence may end; a sentence is the right one where its SHA-256 is. Written are
-``training/data/prepared/{train,validation,test}.jsonl`` and ``missing.csv``, the rows whose text was not found.
+or whole articles, which are cut at every place where a sentence may end; a sentence is the right one where its SHA-256
+is. Written are ``training/data/prepared/{train,validation,test}.jsonl`` and ``missing.csv``, the rows whose text was
+not found; nothing is written where no text was found at all.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import gzip
 import hashlib
+import io
 import json
 import re
 import sys
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ctclassify.errors import DataError
+from training.files import read_lines, write_text
 
 __all__ = ["candidate_sentences", "find_texts", "read_standoff"]
 
@@ -35,7 +36,6 @@ STANDOFF = DATA / "corpus" / "standoff.csv"
 SPLITS = ("train", "validation", "test")
 
 _END = re.compile(r"""[.!?…:;]["'”’»)\]]*(?=\s|$)|(?=\s*\n)|\s*$""")
-_START = re.compile(r"(?:^|(?<=\s))(?=\S)")
 _LONGEST = 700
 """Characters of the longest candidate; the longest sentence of the corpus has 541."""
 
@@ -50,13 +50,20 @@ def main(argv: list[str] | None = None) -> int:
     try:
         rows = read_standoff(STANDOFF)
         texts = find_texts(_files(args.text), {row["sha256"] for row in rows})
-    except DataError as error:
+        missing = [row for row in rows if row["sha256"] not in texts]
+        if not texts:
+            print(
+                f"prepare_data: none of the {len(rows)} sentences is in the texts; nothing written; "
+                "training/data/README.md says where the texts are",
+                file=sys.stderr,
+            )
+            return 1
+        _write(args.output, rows, texts, missing)
+    except (DataError, OSError) as error:
         print(f"prepare_data: {error}", file=sys.stderr)
         return 2
-    missing = [row for row in rows if row["sha256"] not in texts]
-    _write(args.output, rows, texts, missing)
     _report(rows, missing, args.output)
-    return 1 if not texts or (args.strict and missing) else 0
+    return 1 if args.strict and missing else 0
 
 
 def read_standoff(path: Path) -> list[dict[str, str]]:
@@ -83,7 +90,7 @@ def find_texts(paths: Iterable[Path], wanted: set[str]) -> dict[str, str]:
     Raises
     ------
     DataError
-        On a line that is no such object; it names the line.
+        On a line that is no such object, or cannot be read; it names the line. Blank lines are passed over.
     """
     found: dict[str, str] = {}
     for path in paths:
@@ -105,11 +112,10 @@ def candidate_sentences(text: str) -> Iterator[str]:
     ends = sorted({match.end() for match in _END.finditer(text) if match.end() > 0})
     starts = [0] + [_skip_space(text, end) for end in ends]
     for start in sorted(set(starts)):
-        for end in ends:
-            if start < end <= start + _LONGEST:
-                candidate = text[start:end].rstrip()
-                if candidate != text:
-                    yield candidate
+        for end in ends[bisect_right(ends, start) : bisect_right(ends, start + _LONGEST)]:
+            candidate = text[start:end].rstrip()
+            if candidate != text:
+                yield candidate
 
 
 def _skip_space(text: str, position: int) -> int:
@@ -134,38 +140,35 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 def _texts(path: Path) -> Iterator[str]:
     """Yield the texts of a file."""
-    with _open_text(path) as lines:
-        for line_number, line in enumerate(lines, start=1):
-            try:
-                text = json.loads(line)["text"]
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise DataError('expected a JSON object with "text"', path=path, line_number=line_number) from error
-            yield text
-
-
-def _open_text(path: Path) -> TextIO:
-    """Open a file or a gzip file as UTF-8 text."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+    for line_number, line in read_lines(path):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        text = row.get("text") if isinstance(row, dict) else None
+        if not isinstance(text, str):
+            raise DataError('expected a JSON object with "text", a string', path=path, line_number=line_number)
+        yield text
 
 
 def _write(folder: Path, rows: list[dict[str, str]], texts: dict[str, str], missing: list[dict[str, str]]) -> None:
     """Write the joined rows of each split in the order of the stand-off file, and the missing rows."""
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
-            for row in rows:
-                if row["split"] == split and row["sha256"] in texts:
-                    labels = {key: _names(row[key]) for key in ("labels", "annotator_a", "annotator_b")}
-                    if split == "train":
-                        labels = {"labels": labels["labels"]}
-                    kept = {key: row[key] for key in ("id", "source", "key", "date")}
-                    file.write(json.dumps({**kept, "text": texts[row["sha256"]], **labels}, ensure_ascii=False) + "\n")
-    with (folder / "missing.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["id", "split", "source", "key", "date", "sha256"], extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(missing)
+        joined = [_joined(row, texts) for row in rows if row["split"] == split and row["sha256"] in texts]
+        write_text(folder / f"{split}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in joined))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, ["id", "split", "source", "key", "date", "sha256"], extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(missing)
+    write_text(folder / "missing.csv", table.getvalue())
+
+
+def _joined(row: dict[str, str], texts: dict[str, str]) -> dict[str, str | list[str]]:
+    """Return a row with its text; the annotators' own answers are kept outside the training split, which has none."""
+    kept = {key: row[key] for key in ("id", "source", "key", "date")}
+    answers = ("labels",) if row["split"] == "train" else ("labels", "annotator_a", "annotator_b")
+    return {**kept, "text": texts[row["sha256"]], **{key: _names(row[key]) for key in answers}}
 
 
 def _names(joined: str) -> list[str]:

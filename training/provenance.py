@@ -1,4 +1,4 @@
-"""What a run was made from: config, data, versions, commit."""
+"""What a run was made from: config, data, encoder, versions, commit; and whether a later start has the same."""
 
 from __future__ import annotations
 
@@ -12,25 +12,105 @@ from typing import Any
 from training.config import TrainingConfig
 from training.data import LabelledSentences, sha256_file
 
-__all__ = ["describe_run"]
+__all__ = ["describe_run", "describe_software", "differences"]
 
 _PACKAGES = ("torch", "transformers", "datasets", "tokenizers", "safetensors", "scikit-learn", "numpy")
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def describe_run(config: TrainingConfig, train: LabelledSentences, validation: LabelledSentences) -> dict[str, Any]:
-    """Return the record of a run: JSON types only; paths are relative to the checkout where they are in it."""
+def describe_run(
+    config: TrainingConfig,
+    train: LabelledSentences,
+    validation: LabelledSentences,
+    *,
+    encoder: str,
+    encoder_commit: str | None = None,
+) -> dict[str, Any]:
+    """Describe what a run is made from.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        All values of the run.
+    train, validation : LabelledSentences
+        What its files hold.
+    encoder : str
+        Folder or Hub name, as :func:`training.encoder.resolve_encoder` gives it.
+    encoder_commit : str or None
+        The Hub's commit of the encoder, where there is one.
+
+    Returns
+    -------
+    dict
+        JSON types only: ``config`` with the checksum of each data file, ``encoder``, ``counts``, ``versions``,
+        ``processor``, ``commit``. Paths are relative to the checkout where they are in it, names elsewhere.
+    """
     record = config.model_dump(mode="json")
+    if Path(config.model.base).is_absolute():
+        record["model"]["base"] = _shown(Path(config.model.base))
     files = {"train": config.data.train, "validation": config.data.validation}
     for split, paths in files.items():
         record["data"][split] = [{"path": _shown(path), "sha256": sha256_file(path)} for path in paths]
     return {
         "config": record,
+        "encoder": _encoder(config.model.base, encoder, encoder_commit),
         "counts": {"train": _counts(train), "validation": _counts(validation)},
+        **describe_software(),
+    }
+
+
+def describe_software() -> dict[str, Any]:
+    """Return ``versions`` of Python and the packages, ``processor`` and the checkout's ``commit``."""
+    return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "processor": platform.machine(),
         "commit": _commit(),
     }
+
+
+def differences(first: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Compare two records of :func:`describe_run` by what decides the weights.
+
+    Parameters
+    ----------
+    first, now : dict
+        Records of the first start and of a later one.
+
+    Returns
+    -------
+    list of str
+        ``name: value at first -> value now`` for each value of the config, data checksum and encoder that differs, in
+        order; empty where none does. The paths of the data do not count, nor a part that ``first`` lacks as a whole.
+    """
+    found = []
+    for part in ("config", "encoder"):
+        if part in first:
+            then, later = _flat(first[part], part), _flat(now[part], part)
+            names = [*then, *(name for name in later if name not in then)]
+            found += [
+                f"{name}: {then.get(name)!r} -> {later.get(name)!r}"
+                for name in names
+                if then.get(name) != later.get(name) and not name.endswith("].path")
+            ]
+    return found
+
+
+def _flat(value: Any, name: str) -> dict[str, Any]:
+    """Return the leaves of nested objects and lists by their dotted names."""
+    if isinstance(value, dict):
+        return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{name}.{key}").items()}
+    if isinstance(value, list):
+        return {k: v for i, inner in enumerate(value) for k, v in _flat(inner, f"{name}[{i}]").items()}
+    return {name: value}
+
+
+def _encoder(base: str, encoder: str, commit: str | None) -> dict[str, Any]:
+    """Return the encoder's name and the checksums of its weights, or its commit on the Hub."""
+    folder = Path(encoder)
+    if not folder.is_dir():
+        return {"name": encoder, "commit": commit}
+    name = _shown(Path(base)) if Path(base).is_absolute() else base
+    return {"name": name, "sha256": {path.name: sha256_file(path) for path in sorted(folder.glob("*.safetensors"))}}
 
 
 def _counts(sentences: LabelledSentences) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import torch
 
 from ctclassify.model_folder import write_manifest
 from training.data import LabelledSentences, indicator_matrix
+from training.metrics import label_counts, rounded
 from training.thresholds import tune_thresholds
 
-__all__ = ["predict_proba_torch", "save_model_folder"]
+__all__ = ["count_truncated", "predict_proba_torch", "save_model_folder"]
 
 _MOST_TOKENS = 512
 """Longest window that a saved model reads, where its encoder has room for it."""
@@ -26,7 +27,7 @@ def save_model_folder(
     tokenizer: Any,
     validation: LabelledSentences,
     label_names: Sequence[str],
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Save a model folder that ``ctclassify.load`` takes.
 
     The weights are rounded to bfloat16 first, so that the thresholds are tuned on the very weights that are saved.
@@ -35,7 +36,7 @@ def save_model_folder(
     -------
     dict
         ``micro_f1`` and ``macro_f1`` on the validation data at the tuned thresholds: good for choosing between
-        runs, optimistic as a measure of quality.
+        runs, optimistic as a measure of quality. None where it is undefined.
     """
     model = model.to("cpu").to(torch.bfloat16)
     model.save_pretrained(folder)
@@ -43,19 +44,30 @@ def save_model_folder(
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)
     model = model.to(torch.float32)
-    max_tokens = min(_MOST_TOKENS, tokenizer.model_max_length, model.config.max_position_embeddings)
+    max_tokens = _max_tokens(model, tokenizer)
     y_score = predict_proba_torch(model, tokenizer, validation.texts, max_length=max_tokens)
     y_true = indicator_matrix(validation.labels, label_names)
     thresholds = tune_thresholds(y_true, y_score)
     write_manifest(folder, dict(zip(label_names, map(float, thresholds), strict=True)), max_tokens=max_tokens)
-    y_pred = y_score >= thresholds
-    true_positives = (y_true.astype(bool) & y_pred).sum(0)
-    total = y_pred.sum(0) + y_true.sum(0)
-    per_label = 2 * true_positives / np.maximum(total, 1)
-    return {
-        "micro_f1": round(float(2 * true_positives.sum() / total.sum()), 4),
-        "macro_f1": round(float(per_label[y_true.sum(0) > 0].mean()), 4),
-    }
+    counts = label_counts(y_true, y_score >= thresholds)
+    return {"micro_f1": rounded(counts.micro_f1()), "macro_f1": rounded(counts.macro_f1())}
+
+
+def count_truncated(model: Any, tokenizer: Any, texts: Sequence[str]) -> int:
+    """Return how many texts are longer than a saved model's window, special tokens included.
+
+    Thresholds are tuned on the first window of such a text; an engine reads all of its windows.
+    """
+    if not texts:
+        return 0
+    encoded = tokenizer(list(texts), truncation=False, padding=False, verbose=False)
+    most = _max_tokens(model, tokenizer)
+    return sum(len(ids) > most for ids in encoded["input_ids"])
+
+
+def _max_tokens(model: Any, tokenizer: Any) -> int:
+    """Return the longest window of a saved model in tokens."""
+    return int(min(_MOST_TOKENS, tokenizer.model_max_length, model.config.max_position_embeddings))
 
 
 def predict_proba_torch(

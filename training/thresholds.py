@@ -30,9 +30,12 @@ def tune_thresholds(y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float3
         micro-F1. A label without positives gets ``common``.
     """
     true = y_true.astype(bool)
-    predicted = y_score[None] >= _GRID[:, None, None]
-    true_positives = (predicted & true).sum(1)
-    n_predicted = predicted.sum(1)
+    true_positives = np.zeros((len(_GRID), true.shape[1]), dtype=np.int64)
+    n_predicted = np.zeros_like(true_positives)
+    for j in range(true.shape[1]):  # one label at a time: the whole array would be 181 times the scores
+        predicted = y_score[:, j] >= _GRID[:, None]
+        true_positives[:, j] = (predicted & true[:, j]).sum(1)
+        n_predicted[:, j] = predicted.sum(1)
     n_positive = true.sum(0)
     f1 = 2 * true_positives / np.maximum(n_predicted + n_positive, 1)
     micro = 2 * true_positives.sum(1) / np.maximum(n_predicted.sum(1) + n_positive.sum(), 1)

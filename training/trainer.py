@@ -6,12 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback
 
-from training.checkpoints import load_optimizer, load_random_state, save_optimizer, save_random_state
+from training.checkpoints import (
+    AVERAGE,
+    load_optimizer,
+    load_random_state,
+    open_checkpoint,
+    save_optimizer,
+    save_random_state,
+)
 
 __all__ = ["MovingAverage", "MultiLabelTrainer", "positive_weights"]
+
+_HOOKS = (
+    "_save",
+    "_save_optimizer_and_scheduler",
+    "_load_optimizer_and_scheduler",
+    "_save_rng_state",
+    "_load_rng_state",
+)
+"""Private methods of Trainer that are overridden here; under another name Trainer's own would write pickles."""
 
 
 def positive_weights(n_positive: torch.Tensor, n_rows: int, cap: float) -> torch.Tensor:
@@ -61,15 +78,14 @@ class MovingAverage(TrainerCallback):
                 if parameter.requires_grad:
                     self.average[name].lerp_(parameter.detach(), 1 - decay)
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write the average beside the checkpoint's weights."""
-        save_file(self.average, _average_path(args, state))
+    def save(self, checkpoint: Path) -> None:
+        """Write the average beside a checkpoint's weights."""
+        save_file(self.average, checkpoint / AVERAGE)
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Read the average back where the run goes on from a checkpoint."""
-        if state.global_step:
-            for name, value in load_file(_average_path(args, state)).items():
-                self.average[name].copy_(value)
+    def load(self, checkpoint: Path) -> None:
+        """Read back what :meth:`save` wrote."""
+        for name, value in load_file(checkpoint / AVERAGE).items():
+            self.average[name].copy_(value)
 
     def copy_to(self, model: torch.nn.Module) -> None:
         """Put the average in the place of the model's weights."""
@@ -77,11 +93,6 @@ class MovingAverage(TrainerCallback):
             for name, parameter in model.named_parameters():
                 if name in self.average:
                     parameter.copy_(self.average[name])
-
-
-def _average_path(args: Any, state: Any) -> Path:
-    """Return the file of the average in the checkpoint of the present step."""
-    return Path(args.output_dir) / f"checkpoint-{state.global_step}" / "average.safetensors"
 
 
 class MultiLabelTrainer(Trainer):
@@ -93,15 +104,26 @@ class MultiLabelTrainer(Trainer):
         float32, shape (n_labels,), see :func:`positive_weights`.
     layer_decay : float
         Factor on the learning rate for each layer further from the head.
+    ema_decay : float
+        Decay of a :class:`MovingAverage` of the weights, which is kept as ``average``; 0 for none.
     **kwargs
         As for ``transformers.Trainer``.
+
+    Raises
+    ------
+    RuntimeError
+        If transformers' Trainer lacks one of the private methods that are overridden here.
     """
 
-    def __init__(self, *, pos_weight: torch.Tensor, layer_decay: float, **kwargs: Any) -> None:
+    def __init__(self, *, pos_weight: torch.Tensor, layer_decay: float, ema_decay: float = 0.0, **kwargs: Any) -> None:
+        _check_hooks()
         super().__init__(**kwargs)
         self.optimizer: Any
         self.pos_weight = pos_weight
         self.layer_decay = layer_decay
+        self.average = MovingAverage(self.model, ema_decay) if ema_decay else None
+        if self.average is not None:
+            self.add_callback(self.average)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -140,16 +162,22 @@ class MultiLabelTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save the weights alone: the run's settings lie in run.json, Trainer would pickle them."""
-        self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=state_dict)
+        folder = output_dir or self.args.output_dir
+        open_checkpoint(Path(folder))
+        self.model.save_pretrained(folder, state_dict=state_dict)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        """Save without pickle."""
+        """Save without pickle, and the average, which must stand before Trainer removes the former checkpoint."""
         save_optimizer(Path(output_dir), self.optimizer, self.lr_scheduler)
+        if self.average is not None:
+            self.average.save(Path(output_dir))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Load without pickle."""
         if checkpoint is not None:
             load_optimizer(Path(checkpoint), self.optimizer, self.lr_scheduler)
+            if self.average is not None:
+                self.average.load(Path(checkpoint))
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Save without pickle."""
@@ -159,6 +187,16 @@ class MultiLabelTrainer(Trainer):
         """Load without pickle."""
         if checkpoint is not None:
             load_random_state(Path(checkpoint))
+
+
+def _check_hooks() -> None:
+    """Refuse a Trainer that would not call what is overridden here."""
+    missing = [name for name in _HOOKS if not hasattr(Trainer, name)]
+    if missing:
+        raise RuntimeError(
+            f"transformers {transformers.__version__}: Trainer has no {', '.join(missing)}, so its "
+            "checkpoints would hold pickles; install an earlier transformers, or adapt training/trainer.py"
+        )
 
 
 def _depth(parameter_name: str, n_layers: int) -> int:
