@@ -70,8 +70,7 @@ class CsvWriter:
 
 
 class JsonWriter:
-    """One document: ``ctclassify`` (version), ``provenance``, ``articles``, ``failed_inputs``; written article by
-    article.
+    """One document, written article by article: ``ctclassify`` (version), ``provenance``, ``articles``, ``failed_inputs``.
 
     ``failures`` is a list that the caller fills with the names of inputs that could not be read.
     """
