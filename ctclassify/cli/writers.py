@@ -70,9 +70,10 @@ class CsvWriter:
 
 
 class JsonWriter:
-    """One document, written article by article: ``ctclassify`` (version), ``provenance``, ``articles``, ``failed_inputs``.
+    """One document of ``ctclassify`` (version), ``provenance``, ``articles`` and ``failed_inputs``.
 
-    ``failures`` is a list that the caller fills with the names of inputs that could not be read.
+    Written article by article. ``failures`` is a list that the caller fills with the names of inputs that could not be
+    read.
     """
 
     def __init__(
