@@ -81,6 +81,11 @@ class SentenceClassifier:
         self.engine = engine
         self._encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
 
+    def __repr__(self) -> str:
+        """Return the model's folder name, its number of labels and what runs it."""
+        runs_on = f"{self.engine.name} {self.engine.precision}"
+        return f"<SentenceClassifier {self.folder.path.name}, {len(self.label_names)} labels, {runs_on}>"
+
     @property
     def label_names(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of :meth:`predict_proba`."""

@@ -391,8 +391,10 @@ def _last_word(text: str, match: re.Match[str], first: int) -> str:
         return ""
     word = chunk.split()[-1].strip(_QUOTES + "„(*_[{)]")
     for dash in "-–—/":
-        if dash in word:
-            word = word.rsplit(dash, 1)[1]
+        head, found, tail = word.rpartition(dash)
+        # An acronym with a letter, as in ISIS-K, is a name and its letter no initial.
+        if found and not (len(head) > 1 and head.isalpha() and head.isupper()):
+            word = tail
     return word
 
 

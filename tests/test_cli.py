@@ -165,7 +165,7 @@ def test_an_unreadable_file_is_named_and_the_others_are_tagged(run, article, tmp
     assert len(jsonl(process)) == 2
     assert b"latin.txt: not utf-8 text: byte 0xe9 at offset 3" in process.stderr
     assert b"--encoding" in process.stderr
-    assert b"absent.txt" in process.stderr
+    assert b"absent.txt: cannot be read: No such file" in process.stderr
 
 
 def test_another_encoding_can_be_named(run, tmp_path):
@@ -241,6 +241,47 @@ def test_an_unwritable_output_is_an_error(run, article, tmp_path):
     process = run("tag", "-o", str(tmp_path / "no" / "such" / "folder.txt"), str(article))
     assert process.returncode == 4
     assert b"cannot write the output" in process.stderr
+
+
+def test_an_output_stays_as_it_was_where_no_input_could_be_read(run, tmp_path):
+    out = tmp_path / "keep.txt"
+    out.write_text("precious")
+    process = run("tag", str(tmp_path / "absent.txt"), "-o", str(out))
+    assert process.returncode == 1
+    assert out.read_text() == "precious"
+    assert b"stays as it was" in process.stderr
+
+
+def test_an_input_is_no_output(run, article):
+    process = run("tag", str(article), "-o", str(article))
+    assert process.returncode == 2
+    assert article.read_text() == ARTICLE
+
+
+def test_a_dash_is_standard_output(run, article):
+    assert len(jsonl(run("tag", "--format", "jsonl", "-o", "-", str(article)))) == 2
+
+
+def test_standard_input_is_named_once(run):
+    assert run("tag", "-", "-").returncode == 2
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 4), ("<&-", 1)])
+def test_closed_streams_are_no_bug(tiny_folder, closed, code):
+    command = f"'{sys.executable}' -m ctclassify tag --model '{tiny_folder}' - {closed}"
+    process = subprocess.run(["bash", "-c", command], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    assert process.returncode == code
+    assert b"Traceback" not in process.stderr
+
+
+def test_labels_may_be_named_in_turn(run, article):
+    options = ("--format", "jsonl", "--min-probability", "0", "--labels", "policy", "--labels", "attack")
+    assert jsonl(run("tag", *options, str(article)))[0]["labels"] == ["attack", "policy"]
+
+
+def test_a_view_without_tagged_sentences_says_so(run, article):
+    out = run("tag", "--only-tagged", "--min-probability", "1", str(article)).stdout.decode()
+    assert "(no sentence carries a reported label)" in out
 
 
 def test_a_folder_is_no_output(run, article, tmp_path):

@@ -459,3 +459,8 @@ def test_f1_on_the_passages_keeps_its_floor():
 def test_f1_on_the_passages_beats_nupunkt():
     passages = load_passages(DEFAULT_PASSAGES)
     assert score(split_ours, passages).f1 > score(load_nupunkt(), passages).f1
+
+
+def test_an_acronym_with_a_letter_is_no_initial():
+    assert split_ours("He leads ISIS-K. Ghafari is in charge.") == ["He leads ISIS-K.", "Ghafari is in charge."]
+    assert split_ours("Jean-P. Marlowe spoke.") == ["Jean-P. Marlowe spoke."]

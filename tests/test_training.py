@@ -193,9 +193,12 @@ def test_positive_weights_are_square_roots_within_bounds():
     torch.testing.assert_close(weights, torch.tensor([1.0, 2.0, 8.0, 8.0, 1.0]))
 
 
-def test_a_run_ends_in_a_model_folder_that_loads(config, tmp_path):
+def test_a_run_ends_in_a_model_folder_that_loads(config, tmp_path, capsys):
     folder = tmp_path / "run"
     assert finetune.main(["--config", str(config), "--output", str(folder)]) == 0
+    assert "validation, thresholds tuned on it: micro-F1 0." in capsys.readouterr().out
+    modes = {path.stat().st_mode for path in (folder / "model").iterdir()}
+    assert len(modes) == 1
     classifier = ctclassify.load(folder / "model", engine="openvino-fp32")
     assert classifier.label_names == LABELS
     reference = ctclassify.load(folder / "model", engine="torch-cpu")

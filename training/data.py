@@ -70,7 +70,7 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
     documents: list[str] = []
     for path in paths:
         if not path.is_file():
-            raise DataError("no such file; training/prepare_data.py makes the data of the shipped configs", path=path)
+            raise DataError("no such file (training/prepare_data.py makes those in data/prepared)", path=path)
         for line_number, line in read_lines(path):
             try:
                 row = _parse_object(line)
@@ -89,7 +89,7 @@ def _parse_object(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error}") from error
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from error
     if not isinstance(row, dict):
         raise ValueError(f"expected an object, got {type(row).__name__}")
     return row

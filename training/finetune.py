@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from transformers import AutoConfig, AutoTokenizer, DataCollatorWithPadding, TrainingArguments, set_seed
+from transformers.utils.logging import disable_progress_bar
 
 from ctclassify.errors import CTClassifyError, DataError, ModelFolderError
 from ctclassify.labels import LABEL_IDS
@@ -47,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="the run's folder; training/runs/<name> unless given")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's last complete checkpoint")
     args = parser.parse_args(argv)
+    disable_progress_bar()  # bars of a second's work would bury the log
     try:
         config = load_config(args.config)
         name = config.name
@@ -57,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     except (CTClassifyError, FileExistsError) as error:
         print(f"finetune: {error}", file=sys.stderr)
         return 2
+    figures = json.loads((folder / "run.json").read_text(encoding="utf-8"))["validation"]
+    print(f"validation, thresholds tuned on it: micro-F1 {figures['micro_f1']}, macro-F1 {figures['macro_f1']}")
     print(f"saved {folder / 'model'}")
     return 0
 
@@ -106,6 +110,7 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     if is_continued:
         checkpoint = last_complete_checkpoint(folder, with_average=config.optimisation.ema_decay > 0)
         run = _continued(folder, run, checkpoint)
+        print(f"going on from {checkpoint.name}" if checkpoint is not None else "no complete checkpoint: starting anew")
         start = run["resumed"][-1]
     folder.mkdir(parents=True, exist_ok=True)
     _write_run(folder, run)

@@ -40,6 +40,8 @@ def save_model_folder(
     """
     model = model.to("cpu").to(torch.bfloat16)
     model.save_pretrained(folder)
+    # safetensors writes for the owner alone; a model is there to be read like the files beside it.
+    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode & 0o777)
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)

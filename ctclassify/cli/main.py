@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code, as ``ctclassify --help`` lists them.
     """
+    if sys.stdout is None:
+        return _fail("standard output is closed", EXIT_OUTPUT)
     try:
         # Not click's own main(): that one answers a closed pipe itself, with exit code 1.
         with _cli.make_context("ctclassify", list(sys.argv[1:] if argv is None else argv)) as context:
@@ -109,15 +111,22 @@ def _cli() -> None:
     show_default=True,
     help="text: to read. jsonl, csv: one sentence a line. json: one document with provenance.",
 )
-@click.option("--labels", metavar="A,B", help="Report these labels only (ids as in 'ctclassify labels').")
+@click.option(
+    "--labels", metavar="A,B", multiple=True, help="Report these labels only (ids as in 'ctclassify labels')."
+)
 @click.option(
     "--min-probability",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Give a label from this probability on.  [default: the model's own threshold of each label]",
+    help="Give every label from this probability on, in the place of the model's own threshold of each label.",
 )
 @click.option("--only-tagged", is_flag=True, help="Leave out sentences without a reported label.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file, whole or not at all.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write to this file, whole or not at all; - is standard output.",
+)
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the inputs.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @_model_option
@@ -125,7 +134,7 @@ def _cli() -> None:
 def tag(
     inputs: tuple[str, ...],
     output_format: str,
-    labels: str | None,
+    labels: tuple[str, ...],
     min_probability: float | None,
     only_tagged: bool,
     output: Path | None,
@@ -139,7 +148,7 @@ def tag(
 
     options = TagOptions(
         output_format=output_format,
-        labels=labels,
+        labels=",".join(labels) if labels else None,
         min_probability=min_probability,
         only_tagged=only_tagged,
         output=output,

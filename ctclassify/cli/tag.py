@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,14 +13,12 @@ import click
 
 from ctclassify.classifier import SentenceClassifier, load
 from ctclassify.cli.controls import escape_controls
+from ctclassify.cli.output import open_output
 from ctclassify.cli.view import TextWriter
 from ctclassify.cli.writers import ArticleWriter, CsvWriter, JsonlWriter, JsonWriter
 from ctclassify.errors import InputTextError, LabelError
 
 __all__ = ["TagOptions", "tag_files"]
-
-_ERRORS = "backslashreplace"
-"""A lone surrogate, which UTF-8 cannot hold, is written as its escape: that is what JSON calls it too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +45,37 @@ def tag_files(inputs: Sequence[str], options: TagOptions) -> int:
         How many inputs could not be read; each was named on standard error.
     """
     _check_encoding(options.encoding)
+    _check_inputs(inputs, options.output)
     classifier = load(options.model, engine=options.engine)
     shown = _shown_labels(options.labels, classifier)
     names: deque[str] = deque()
     failures: list[str] = []
     texts = _read_inputs(inputs, options.encoding, names, failures)
-    with _open_output(options.output) as stream:
+    with open_output(options.output) as stream:
         writer = _make_writer(stream, classifier, shown, options, failures)
         for article in classifier.predict_stream(texts, thresholds=options.min_probability):
             writer.write(names.popleft(), article)
         writer.close()
+        if options.output is not None and len(failures) == len(inputs):
+            raise InputTextError(f"no input could be read; {options.output} stays as it was")
     return len(failures)
+
+
+def _check_inputs(inputs: Sequence[str], output: Path | None) -> None:
+    """Refuse standard input named twice, and an output that is an input."""
+    if list(inputs).count("-") > 1:
+        raise click.UsageError("'-' is named more than once; standard input is one article")
+    for name in inputs:
+        if output is not None and name != "-" and _is_same_file(Path(name), output):
+            raise click.UsageError(f"--output {output} is one of the inputs; name another file")
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    """Return whether two paths lead to one regular file."""
+    try:
+        return first.is_file() and first.samefile(second)
+    except OSError:
+        return False
 
 
 def _check_encoding(encoding: str) -> None:
@@ -90,7 +105,7 @@ def _read_inputs(inputs: Sequence[str], encoding: str, names: deque[str], failur
     for name in inputs:
         try:
             text = _read_text(name, encoding)
-        except (InputTextError, OSError) as error:
+        except InputTextError as error:
             failures.append(name)
             click.echo("ctclassify: " + escape_controls(str(error)), err=True)
             continue
@@ -100,7 +115,7 @@ def _read_inputs(inputs: Sequence[str], encoding: str, names: deque[str], failur
 
 def _read_text(name: str, encoding: str) -> str:
     """Return the text of a file or of standard input, newlines as they are so that offsets fit the file."""
-    raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    raw = _read_bytes(name)
     # A byte order mark is no part of the text.
     codec = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     try:
@@ -114,44 +129,16 @@ def _read_text(name: str, encoding: str) -> str:
         ) from error
 
 
-@contextmanager
-def _open_output(path: Path | None) -> Iterator[TextIO]:
-    """Yield standard output, or a temporary file that takes the place of ``path`` once all is written."""
-    if path is None:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8", errors=_ERRORS, newline="\n")
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file")
-    path = _behind_links(path)
-    if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced, only written to
-        with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as stream:
-            yield stream
-        return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def _read_bytes(name: str) -> bytes:
+    """Return the bytes of a file or of standard input."""
+    if name == "-" and sys.stdin is None:
+        raise InputTextError("standard input is closed; name a file")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors=_ERRORS, newline="\n") as stream:
-            yield stream
-        mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(mode & 0o777)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _behind_links(path: Path) -> Path:
-    """Return the file that a path leads to, so that a link is written through and not replaced."""
-    return path if path.exists() and not path.is_file() else Path(os.path.realpath(path))
-
-
-def _umask() -> int:
-    """Return the process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except IsADirectoryError as error:
+        raise InputTextError(f"{name}: is a folder; name its files") from error
+    except OSError as error:
+        raise InputTextError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
 def _make_writer(

@@ -75,6 +75,8 @@ class TextWriter:
         rows = list(sentence_rows(article, self._shown, only_tagged=self._only_tagged))
         self._title(source, article, Counter(name for row in rows for name in row["labels"]))
         width = len(str(len(article.sentences)))
+        if article.sentences and not rows:
+            self._console.print(Text("(no sentence carries a reported label)", style="dim"))
         for row in rows:
             number = Text(f"{row['index'] + 1:>{width}}  ", style="dim")
             text = Text(printable(row["text"]), style="" if row["labels"] else "dim")
