@@ -15,24 +15,6 @@ from ctclassify.errors import LabelError
 
 __all__ = ["LABEL_IDS", "CounterExample", "CrosswalkEntry", "LabelDefinition", "label_definition", "label_definitions"]
 
-LABEL_IDS: tuple[str, ...] = (
-    "designation",
-    "attack",
-    "casualties",
-    "responsibility_claim",
-    "diplomatic_dialogue",
-    "cooperation",
-    "condemnation",
-    "endorsement",
-    "security_operation",
-    "legal_action",
-    "threat",
-    "terrorist_financing",
-    "policy",
-    "radicalization",
-)
-"""Ids of the fourteen labels in the codebook's order."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrosswalkEntry:
@@ -111,6 +93,10 @@ def label_definitions() -> tuple[LabelDefinition, ...]:
         )
         for row in table["labels"]
     )
+
+
+LABEL_IDS: tuple[str, ...] = tuple(definition.id for definition in label_definitions())
+"""Ids of the fourteen labels in the codebook's order."""
 
 
 def label_definition(label_id: str) -> LabelDefinition:

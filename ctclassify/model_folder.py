@@ -22,7 +22,15 @@ from safetensors import SafetensorError, deserialize
 
 from ctclassify.errors import ModelFolderError
 
-__all__ = ["FORMAT_VERSION", "MANIFEST", "ModelFolder", "read_model_folder", "read_weights", "write_manifest"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "ModelFolder",
+    "read_model_folder",
+    "read_weights",
+    "sha256_file",
+    "write_manifest",
+]
 
 FORMAT_VERSION = 1
 """Version of the manifest's format; a folder of another version is refused."""
@@ -133,7 +141,7 @@ def write_manifest(folder: Path, thresholds: Mapping[str, float], *, max_tokens:
         "format_version": FORMAT_VERSION,
         "max_tokens": max_tokens,
         "thresholds": dict(thresholds),
-        "sha256": {name: _sha256(folder / name) for name in _CHECKED},
+        "sha256": {name: sha256_file(folder / name) for name in _CHECKED},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
@@ -200,7 +208,7 @@ def _check_file(path: Path, manifest: dict[str, Any]) -> str:
     if not path.is_file():
         raise ModelFolderError(f"{path} is missing; copy the whole model folder again", path=path)
     try:
-        got = _sha256(path)
+        got = sha256_file(path)
     except OSError as error:
         raise ModelFolderError(f"{path} cannot be read: {error}", path=path) from error
     if got != expected:
@@ -212,8 +220,8 @@ def _check_file(path: Path, manifest: dict[str, Any]) -> str:
     return got
 
 
-def _sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
+def sha256_file(path: Path) -> str:
+    """Return a file's SHA-256, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

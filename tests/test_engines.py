@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ctclassify
-from ctclassify.engines.cpus import available_cpus
+from ctclassify.engines import cpus
 from ctclassify.errors import EngineError
 from ctclassify.model_folder import write_manifest
 from tests.test_classifier import TEXTS
@@ -84,7 +84,14 @@ def test_importing_the_package_stays_cheap():
     assert done.stdout.strip() == "[]"
 
 
-def test_cpus_are_those_of_the_affinity_at_most():
-    import os
-
-    assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+@pytest.mark.parametrize(
+    ("quota", "affinity", "expected"),
+    [("max 100000", 8, 8), ("150000 100000", 8, 2), ("50000 100000", 8, 1), ("800000 100000", 3, 3), (None, 4, 4)],
+)
+def test_cpus_are_those_that_affinity_and_quota_leave(quota, affinity, expected, tmp_path, monkeypatch):
+    path = tmp_path / "cpu.max"
+    if quota is not None:
+        path.write_text(quota)
+    monkeypatch.setattr(cpus, "_QUOTA", path)
+    monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda _: set(range(affinity)), raising=False)
+    assert cpus.available_cpus() == expected

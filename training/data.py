@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from ctclassify.errors import DataError
 from training.files import read_lines
 
-__all__ = ["LabelledSentences", "indicator_matrix", "read_labelled", "sha256_file"]
+__all__ = ["LabelledSentences", "indicator_matrix", "read_labelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +150,3 @@ def indicator_matrix(labels: Sequence[Sequence[str]], label_names: Sequence[str]
         for name in names:
             matrix[i, column[name]] = 1
     return matrix
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from ctclassify.errors import ModelFolderError
-from training.data import sha256_file
+from ctclassify.model_folder import sha256_file
 
 __all__ = ["MINILM", "MINILM_SHA256", "encoder_errors", "resolve_encoder"]
 

@@ -26,8 +26,9 @@ from rich.table import Table
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
+from ctclassify.model_folder import sha256_file
 from training.config import load_config
-from training.data import LabelledSentences, indicator_matrix, read_labelled, sha256_file
+from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.files import read_json_object, write_text
 from training.metrics import evaluate_predictions
 from training.thresholds import tune_thresholds

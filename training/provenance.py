@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ctclassify.model_folder import sha256_file
 from training.config import TrainingConfig
-from training.data import LabelledSentences, sha256_file
+from training.data import LabelledSentences
 
 __all__ = ["describe_run", "describe_software", "differences"]
 

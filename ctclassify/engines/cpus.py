@@ -8,11 +8,13 @@ from pathlib import Path
 
 __all__ = ["available_cpus"]
 
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
 
 def available_cpus() -> int:
     """Return the CPUs that affinity and the container's quota leave to this process, at least 1."""
     n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(n_cpus, _cgroup_cpus(Path("/sys/fs/cgroup/cpu.max"))))
+    return max(1, min(n_cpus, _cgroup_cpus(_QUOTA)))
 
 
 def _cgroup_cpus(path: Path) -> int:
