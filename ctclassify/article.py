@@ -30,6 +30,11 @@ class Sentence:
         read in
         overlapping windows, with the maximum over the windows as each label's probability: all of it was seen, but no
         window saw all of it.
+    expected_errors : float
+        How many of the sentence's label decisions are expected to be wrong, from 0; see
+        :func:`ctclassify.review.expected_errors`.
+    needs_review : bool
+        True where ``expected_errors`` is above the model's review limit: a person should check the sentence.
     """
 
     text: str
@@ -38,6 +43,8 @@ class Sentence:
     labels: tuple[str, ...]
     probabilities: dict[str, float]
     is_truncated: bool
+    expected_errors: float = 0.0
+    needs_review: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sentence in JSON types, probabilities rounded to six decimals."""
@@ -48,6 +55,8 @@ class Sentence:
             "labels": list(self.labels),
             "probabilities": {name: round(value, _DECIMALS) for name, value in self.probabilities.items()},
             "is_truncated": self.is_truncated,
+            "expected_errors": round(self.expected_errors, _DECIMALS),
+            "needs_review": self.needs_review,
         }
 
 

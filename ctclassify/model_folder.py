@@ -1,17 +1,15 @@
 """The model folder: what is in it, and the checks that it is whole and unaltered.
 
 A folder is a Hugging Face model folder (``config.json``, ``model.safetensors``, ``tokenizer.json``) and one file more,
-``ctclassify.json``: thresholds, the most tokens a text may have, and a SHA-256 of each of the three. Only JSON and
-safetensors are read; nothing in a folder is ever run.
+``ctclassify.json``: thresholds, calibration, review band, the most tokens a text may have, and a SHA-256 of each of the
+three. Only JSON and safetensors are read; nothing in a folder is ever run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, deserialize
 
+from ctclassify.calibration import Calibration
 from ctclassify.errors import ModelFolderError
+from ctclassify.manifest import MANIFEST, Manifest, check_version, parse_manifest
+from ctclassify.review import ReviewBand
 
 __all__ = [
-    "FORMAT_VERSION",
-    "MANIFEST",
     "ModelFolder",
     "read_model_folder",
     "read_weights",
@@ -32,10 +31,6 @@ __all__ = [
     "write_manifest",
 ]
 
-FORMAT_VERSION = 1
-"""Version of the manifest's format; a folder of another version is refused."""
-
-MANIFEST = "ctclassify.json"
 _CONFIG, _WEIGHTS, _TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 _CHECKED = (_CONFIG, _WEIGHTS, _TOKENIZER)
 _LABEL_NAME = re.compile(r"[\w.-]+")
@@ -51,10 +46,8 @@ class ModelFolder:
         The folder.
     label_names : tuple of str
         Labels in the order of the model's outputs, from ``config.json``.
-    thresholds : tuple of float
-        Stored decision threshold of each label, in the same order.
-    max_tokens : int
-        Most tokens that the model reads at once, special tokens included.
+    manifest : Manifest
+        ``ctclassify.json``: thresholds, calibration, review band.
     config : dict
         ``config.json`` as it is.
     checksums : dict of str to str
@@ -63,10 +56,34 @@ class ModelFolder:
 
     path: Path
     label_names: tuple[str, ...]
-    thresholds: tuple[float, ...]
-    max_tokens: int
+    manifest: Manifest
     config: dict[str, Any]
     checksums: dict[str, str]
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Stored decision threshold of each label, in the order of ``label_names``."""
+        return tuple(self.manifest.thresholds.values())
+
+    @property
+    def threshold_sets(self) -> dict[str, tuple[float, ...]]:
+        """The further sets of thresholds by name, each in the order of ``label_names``."""
+        return {name: tuple(values.values()) for name, values in self.manifest.threshold_sets.items()}
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens that the model reads at once, special tokens included."""
+        return self.manifest.max_tokens
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes the model's probabilities readable as frequencies."""
+        return self.manifest.calibration
+
+    @property
+    def review(self) -> ReviewBand | None:
+        """Which sentences need review."""
+        return self.manifest.review
 
     @property
     def tokenizer_path(self) -> Path:
@@ -103,47 +120,35 @@ def read_model_folder(path: Path) -> ModelFolder:
     """
     if not path.is_dir():
         raise ModelFolderError(f"{path} is not a folder; expected a model folder that ctclassify saved", path=path)
-    manifest = _read_json(path / MANIFEST, remedy="only folders saved by training/finetune.py have it; save it again")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise ModelFolderError(
-            f"{path / MANIFEST}: format_version is {manifest.get('format_version')!r}, "
-            f"this version of ctclassify reads {FORMAT_VERSION}; "
-            "install the version of ctclassify that saved the folder, or save it again",
-            path=path / MANIFEST,
-        )
-    checksums = {name: _check_file(path / name, manifest) for name in _CHECKED}
+    raw = _read_json(path / MANIFEST, remedy="only folders saved by training/finetune.py have it; save it again")
+    check_version(raw, path / MANIFEST)
+    checksums = {name: _check_file(path / name, raw) for name in _CHECKED}
     config = _read_json(path / _CONFIG, remedy="copy the folder again")
     label_names = _label_names(config, path / _CONFIG)
     _check_architecture(config, path / _CONFIG)
+    manifest = parse_manifest(raw, label_names, path / MANIFEST)
+    _check_positions(manifest.max_tokens, config, path / MANIFEST)
     return ModelFolder(
         path=path,
         label_names=label_names,
-        thresholds=_thresholds(manifest, label_names, path / MANIFEST),
-        max_tokens=_max_tokens(manifest, config, path / MANIFEST),
+        manifest=manifest,
         config=config,
         checksums=checksums,
     )
 
 
-def write_manifest(folder: Path, thresholds: Mapping[str, float], *, max_tokens: int = 512) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``ctclassify.json`` into a folder whose three other files are final.
 
     Parameters
     ----------
     folder : pathlib.Path
         The folder, with ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
-    thresholds : mapping of str to float
-        Decision threshold of every label, in [0, 1].
-    max_tokens : int
-        Most tokens that the model reads at once, special tokens included.
+    manifest : Manifest
+        What to write beside the checksums.
     """
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "max_tokens": max_tokens,
-        "thresholds": dict(thresholds),
-        "sha256": {name: sha256_file(folder / name) for name in _CHECKED},
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    fields = {**manifest.to_dict(), "sha256": {name: sha256_file(folder / name) for name in _CHECKED}}
+    (folder / MANIFEST).write_text(json.dumps(fields, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
@@ -252,26 +257,11 @@ def _check_architecture(config: dict[str, Any], path: Path) -> None:
         raise ModelFolderError(f"{path}: architectures must name the model's class; got {architectures!r}", path=path)
 
 
-def _thresholds(manifest: dict[str, Any], label_names: tuple[str, ...], path: Path) -> tuple[float, ...]:
-    """Return the stored thresholds in the order of the labels."""
-    stored = manifest.get("thresholds")
-    if not isinstance(stored, dict) or set(stored) != set(label_names):
-        raise ModelFolderError(f"{path}: thresholds must name each of the labels {', '.join(label_names)}", path=path)
-    for name, value in stored.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1 or math.isnan(value):
-            raise ModelFolderError(f"{path}: threshold of {name} is {value!r}; expected a number in [0, 1]", path=path)
-    return tuple(float(stored[name]) for name in label_names)
-
-
-def _max_tokens(manifest: dict[str, Any], config: dict[str, Any], path: Path) -> int:
-    """Return the stored limit of tokens, which the encoder's positions must hold."""
-    value = manifest.get("max_tokens")
-    if isinstance(value, bool) or not isinstance(value, int) or value < 8:
-        raise ModelFolderError(f"{path}: max_tokens is {value!r}; expected a whole number of at least 8", path=path)
+def _check_positions(max_tokens: int, config: dict[str, Any], path: Path) -> None:
+    """Refuse a limit of tokens that the encoder's positions cannot hold."""
     n_positions = config.get("max_position_embeddings")
-    if isinstance(n_positions, int) and value > n_positions:
+    if isinstance(n_positions, int) and max_tokens > n_positions:
         raise ModelFolderError(
-            f"{path}: max_tokens is {value}, the encoder has {n_positions} positions; expected no more than those",
+            f"{path}: max_tokens is {max_tokens}, the encoder has {n_positions} positions; expected no more than those",
             path=path,
         )
-    return value

@@ -13,23 +13,28 @@ from ctclassify.errors import LabelError
 
 __all__ = ["Thresholds", "resolve_thresholds"]
 
-Thresholds: TypeAlias = float | Mapping[str, float] | None
-"""None for the stored thresholds, one number for all labels, or a number for each label named."""
+Thresholds: TypeAlias = float | str | Mapping[str, float] | None
+"""None for the stored thresholds, a stored set's name, one number for all labels, or a number for each label named."""
 
 
 def resolve_thresholds(
-    thresholds: Thresholds, label_names: Sequence[str], stored: Sequence[float]
+    thresholds: Thresholds,
+    label_names: Sequence[str],
+    stored: Sequence[float],
+    sets: Mapping[str, Sequence[float]] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Return the threshold of each label.
 
     Parameters
     ----------
-    thresholds : None, float, or mapping of str to float
+    thresholds : None, float, str, or mapping of str to float
         See :data:`Thresholds`.
     label_names : sequence of str
         The model's labels in order.
     stored : sequence of float
         The stored thresholds in the same order: taken for labels that a mapping does not name.
+    sets : mapping of str to sequence of float, or None
+        The stored sets that have a name, each in the same order.
 
     Returns
     -------
@@ -38,10 +43,15 @@ def resolve_thresholds(
     Raises
     ------
     LabelError
-        If a name is not among the labels, or a value is not a number in [0, 1].
+        If a name is not among the labels or the sets, or a value is not a number in [0, 1].
     """
     if thresholds is None:
         return np.array(stored, dtype=np.float64)
+    if isinstance(thresholds, str):
+        if thresholds not in (sets or {}):
+            known = ", ".join(sets or ()) or "none"
+            raise LabelError(f"the model has no set of thresholds named {thresholds!r}; its sets: {known}")
+        return np.array((sets or {})[thresholds], dtype=np.float64)
     if isinstance(thresholds, Mapping):
         unknown = [name for name in thresholds if name not in label_names]
         if unknown:

@@ -26,6 +26,7 @@ def save_tiny_model(folder: Path, *, pooling: str = "cls", max_tokens: int = 32)
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+    from ctclassify.manifest import Manifest
     from ctclassify.model_folder import write_manifest
     from ctclassify.torch_model import BertMeanForSequenceClassification
 
@@ -55,7 +56,9 @@ def save_tiny_model(folder: Path, *, pooling: str = "cls", max_tokens: int = 32)
     )
     kind = {"cls": BertForSequenceClassification, "mean": BertMeanForSequenceClassification}[pooling]
     kind(config).save_pretrained(folder)
-    write_manifest(folder, {"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=max_tokens)
+    write_manifest(
+        folder, Manifest(thresholds={"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=max_tokens)
+    )
     return folder
 
 

@@ -70,7 +70,7 @@ def test_a_mapping_holds_for_the_labels_it_names(tiny):
     assert without == [tuple(n for n in names if n != "attack") for names in expected]
 
 
-@pytest.mark.parametrize("bad", [1.5, -0.1, float("nan"), "0.5", True, {"attack": 2.0}])
+@pytest.mark.parametrize("bad", [1.5, -0.1, float("nan"), True, {"attack": 2.0}])
 def test_a_threshold_outside_0_to_1_is_refused(tiny, bad):
     with pytest.raises(LabelError, match=r"expected a number in \[0, 1\]"):
         tiny.predict(TEXTS, thresholds=bad)
@@ -168,7 +168,9 @@ def test_to_dict_is_json(tiny):
     record = json.loads(json.dumps(article.to_dict()))
     assert record["labels"] == list(article.labels)
     assert record["sentences"][0]["text"] == article.sentences[0].text
-    assert set(record["sentences"][0]) == {"start", "end", "text", "labels", "probabilities", "is_truncated"}
+    assert set(record["sentences"][0]) == {
+        *("start", "end", "text", "labels", "probabilities", "is_truncated", "expected_errors", "needs_review")
+    }
 
 
 def test_a_stream_gives_what_single_articles_give(tiny):

@@ -13,6 +13,7 @@ import pytest
 import ctclassify
 from ctclassify.engines import cpus
 from ctclassify.errors import EngineError
+from ctclassify.manifest import Manifest
 from ctclassify.model_folder import write_manifest
 from tests.test_classifier import TEXTS
 
@@ -62,7 +63,7 @@ def test_another_architecture_is_refused_by_openvino(tiny_folder, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     config["hidden_act"] = "relu"
     (folder / "config.json").write_text(json.dumps(config))
-    write_manifest(folder, {"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=32)
+    write_manifest(folder, Manifest(thresholds={"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=32))
     with pytest.raises(EngineError, match="this model is BertForSequenceClassification with relu"):
         ctclassify.load(folder, engine="openvino")
 

@@ -11,6 +11,7 @@ import pytest
 
 import ctclassify
 from ctclassify.errors import EngineError, ModelFolderError
+from ctclassify.manifest import Manifest
 from ctclassify.model_folder import read_model_folder, read_weights, write_manifest
 
 
@@ -58,7 +59,7 @@ def test_a_manifest_that_is_no_json_is_refused(folder):
 
 def test_a_manifest_of_another_version_is_refused(folder):
     edit_json(folder / "ctclassify.json", format_version=99)
-    with pytest.raises(ModelFolderError, match="format_version is 99, this version of ctclassify reads 1"):
+    with pytest.raises(ModelFolderError, match="format_version is 99, this version of ctclassify reads 1 and 2"):
         ctclassify.load(folder)
 
 
@@ -77,7 +78,7 @@ def test_thresholds_of_other_labels_are_refused(folder):
 
 def test_a_config_that_does_not_say_multi_label_is_refused(folder):
     edit_json(folder / "config.json", problem_type=None)
-    write_manifest(folder, {"attack": 0.5, "casualties": 0.4, "policy": 0.6})
+    write_manifest(folder, Manifest(thresholds={"attack": 0.5, "casualties": 0.4, "policy": 0.6}))
     with pytest.raises(ModelFolderError, match="expected 'multi_label_classification'"):
         ctclassify.load(folder)
 
@@ -98,14 +99,14 @@ def test_a_config_that_does_not_fit_is_refused(folder, changes, message):
     names = [
         name for name in json.loads((folder / "config.json").read_text())["id2label"].values() if str(name) == name
     ]
-    write_manifest(folder, dict.fromkeys(names, 0.5), max_tokens=32)
+    write_manifest(folder, Manifest(thresholds=dict.fromkeys(names, 0.5), max_tokens=32))
     with pytest.raises(ModelFolderError, match=message):
         read_model_folder(folder)
 
 
 def test_a_head_of_another_size_is_refused(folder):
     edit_json(folder / "config.json", id2label={"0": "attack", "1": "casualties"})
-    write_manifest(folder, {"attack": 0.5, "casualties": 0.5}, max_tokens=32)
+    write_manifest(folder, Manifest(thresholds={"attack": 0.5, "casualties": 0.5}, max_tokens=32))
     with pytest.raises(ModelFolderError, match=r"the head has 3 outputs, config\.json names 2 labels"):
         ctclassify.load(folder, engine="openvino")
 
@@ -117,7 +118,7 @@ def test_missing_weights_are_never_filled_in(folder, engine):
     weights = load_file(folder / "model.safetensors")
     del weights["classifier.bias"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    write_manifest(folder, {"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=32)
+    write_manifest(folder, Manifest(thresholds={"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=32))
     with pytest.raises(EngineError, match=r"weights lack .*classifier\.bias"):
         ctclassify.load(folder, engine=engine)
 

@@ -19,7 +19,7 @@ from ctclassify.errors import DataError, ModelFolderError
 from tests.conftest import LABELS
 from training import encoder, evaluate, finetune, trainer
 from training.checkpoints import last_complete_checkpoint
-from training.config import load_config
+from training.config import DecisionConfig, load_config
 from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.provenance import differences
 from training.saving import count_truncated, save_model_folder
@@ -358,7 +358,7 @@ def test_validation_sentences_beyond_the_window_are_counted(tiny_parts):
 
 def test_figures_that_are_undefined_are_null(tiny_parts, tmp_path):
     unlabelled = LabelledSentences(texts=("Rain.",), labels=((),), documents=("d",))
-    assert save_model_folder(tmp_path / "model", *tiny_parts, unlabelled, LABELS)["macro_f1"] is None
+    assert save_model_folder(tmp_path / "model", *tiny_parts, unlabelled, LABELS, DecisionConfig())["macro_f1"] is None
 
 
 def test_evaluate_writes_model_and_baseline_side_by_side(config, data, tiny_folder, tmp_path, capsys):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ctclassify.errors import DataError
+from training.calibration import CalibrationMethod
 from training.encoder import MINILM
 
-__all__ = ["DataConfig", "ModelConfig", "OptimisationConfig", "TrainingConfig", "load_config"]
+__all__ = ["DataConfig", "DecisionConfig", "ModelConfig", "OptimisationConfig", "TrainingConfig", "load_config"]
 
 _Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+_Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 _Positive = Annotated[float, Field(gt=0.0)]
 _Count = Annotated[int, Field(ge=1)]
 _LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -86,6 +88,26 @@ class OptimisationConfig(_Section):
     """Compute in bfloat16 autocast; master weights stay float32."""
 
 
+class DecisionConfig(_Section):
+    """How probabilities become labels, chosen on the validation data once the weights stand."""
+
+    calibration: CalibrationMethod = "platt"
+    """``none``, ``temperature`` (one slope) or ``platt`` (slope and bias of each label)."""
+    objective: Annotated[str, Field(pattern=r"^(f1|f0\.5|f2|precision-0\.\d+)$")] = "f1"
+    """The set of thresholds that is used unless a caller names another: f1, f0.5, f2, precision-FLOOR."""
+    precision_floors: tuple[_Share, ...] = (0.8, 0.9, 0.95)
+    """For each, a set of thresholds ``precision-FLOOR`` is stored: the lowest ones that keep each label's precision."""
+    review_precision: _Share | None = 0.95
+    """Micro-precision that the sentences outside the review band reach on the validation data; none for no band."""
+
+    @model_validator(mode="after")
+    def _objective_is_tuned(self) -> Self:
+        floors = [f"precision-{floor:g}" for floor in self.precision_floors]
+        if self.objective.startswith("precision") and self.objective not in floors:
+            raise ValueError(f"objective {self.objective} is not among precision_floors, which give {floors}")
+        return self
+
+
 class TrainingConfig(_Section):
     """All values of a run."""
 
@@ -96,6 +118,7 @@ class TrainingConfig(_Section):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     optimisation: OptimisationConfig = OptimisationConfig()
+    decision: DecisionConfig = DecisionConfig()
 
 
 def load_config(path: Path) -> TrainingConfig:

@@ -120,7 +120,7 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     start["train_seconds"] = round(time.monotonic() - started)
     if trainer.average is not None:
         trainer.average.copy_to(model)
-    run["validation"] = save_model_folder(folder / "model", model, tokenizer, validation, label_names)
+    run["validation"] = save_model_folder(folder / "model", model, tokenizer, validation, label_names, config.decision)
     run["n_truncated_validation"] = _count_truncated(model, tokenizer, validation)
     _write_run(folder, run)
     return folder

@@ -1,4 +1,4 @@
-"""From a trained torch model to a model folder: bf16 weights, tuned thresholds, checksums."""
+"""From a trained torch model to a model folder: bf16 weights, calibration, thresholds, checksums."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 
 from ctclassify.model_folder import write_manifest
+from training.config import DecisionConfig
 from training.data import LabelledSentences, indicator_matrix
+from training.decision import decide
 from training.metrics import label_counts, rounded
-from training.thresholds import tune_thresholds
 
 __all__ = ["count_truncated", "predict_proba_torch", "save_model_folder"]
 
@@ -27,10 +28,11 @@ def save_model_folder(
     tokenizer: Any,
     validation: LabelledSentences,
     label_names: Sequence[str],
+    decision: DecisionConfig,
 ) -> dict[str, float | None]:
     """Save a model folder that ``ctclassify.load`` takes.
 
-    The weights are rounded to bfloat16 first, so that the thresholds are tuned on the very weights that are saved.
+    The weights are rounded to bfloat16 first, so that calibration and thresholds fit the very weights that are saved.
 
     Returns
     -------
@@ -49,9 +51,10 @@ def save_model_folder(
     max_tokens = _max_tokens(model, tokenizer)
     y_score = predict_proba_torch(model, tokenizer, validation.texts, max_length=max_tokens)
     y_true = indicator_matrix(validation.labels, label_names)
-    thresholds = tune_thresholds(y_true, y_score)
-    write_manifest(folder, dict(zip(label_names, map(float, thresholds), strict=True)), max_tokens=max_tokens)
-    counts = label_counts(y_true, y_score >= thresholds)
+    manifest = decide(y_true, y_score, label_names, decision, max_tokens=max_tokens)
+    write_manifest(folder, manifest)
+    probabilities = y_score if manifest.calibration is None else manifest.calibration.apply(y_score)
+    counts = label_counts(y_true, probabilities >= np.array(list(manifest.thresholds.values())))
     return {"micro_f1": rounded(counts.micro_f1()), "macro_f1": rounded(counts.macro_f1())}
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["tune_thresholds"]
+__all__ = ["tune_for_precision", "tune_thresholds"]
 
-_GRID = np.linspace(0.05, 0.95, 181)
+_GRID = np.linspace(0.01, 0.99, 197)
 _SHRINKAGE = 20.0
 """Positives at which a label's own best threshold and the common one weigh the same."""
 
+_Floats: TypeAlias = npt.NDArray[np.float64]
+_Counts: TypeAlias = npt.NDArray[np.int64]
 
-def tune_thresholds(y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Choose the threshold of each label for the best F1, held back for rare labels.
+
+def tune_thresholds(
+    y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32], *, beta: float = 1.0
+) -> npt.NDArray[np.float64]:
+    """Choose the threshold of each label for the best F-beta, held back for rare labels.
 
     Parameters
     ----------
@@ -21,31 +28,83 @@ def tune_thresholds(y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float3
         Indicator matrix.
     y_score : ndarray of float32, shape (n_texts, n_labels)
         Probabilities.
+    beta : float
+        Weight of recall against precision, above 0; 1 weighs them alike.
 
     Returns
     -------
     ndarray of float64, shape (n_labels,)
         Three decimals. With n positives of a label, ``(n * own + 20 * common) / (n + 20)``: ``own`` is the label's
         best threshold (the middle of the best run on a grid of 0.005), ``common`` the single one with the best
-        micro-F1. A label without positives gets ``common``.
+        micro-average. A label without positives gets ``common``.
     """
+    true_positives, n_predicted, n_positive = _counts(y_true, y_score)
+    own = _f_beta(true_positives, n_predicted, n_positive, beta)
+    micro = _f_beta(true_positives.sum(1), n_predicted.sum(1), n_positive.sum(), beta)
+    return _shrunk(np.array([_middle_of_best(column) for column in own.T]), _middle_of_best(micro), n_positive)
+
+
+def tune_for_precision(
+    y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32], floor: float
+) -> npt.NDArray[np.float64]:
+    """Choose the lowest threshold of each label from which on precision keeps a floor, held back for rare labels.
+
+    Parameters
+    ----------
+    y_true : ndarray of int8, shape (n_texts, n_labels)
+        Indicator matrix.
+    y_score : ndarray of float32, shape (n_texts, n_labels)
+        Probabilities.
+    floor : float
+        Least precision, in (0, 1).
+
+    Returns
+    -------
+    ndarray of float64, shape (n_labels,)
+        Three decimals, shrunk as in :func:`tune_thresholds`; ``common`` is the lowest single one with that
+        micro-precision. A label that never reaches the floor gets 0.99 for its own.
+    """
+    true_positives, n_predicted, n_positive = _counts(y_true, y_score)
+    own = np.array([_lowest_at(p, n, floor) for p, n in zip(true_positives.T, n_predicted.T, strict=True)])
+    common = _lowest_at(true_positives.sum(1), n_predicted.sum(1), floor)
+    return _shrunk(own, common, n_positive)
+
+
+def _counts(y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32]) -> tuple[_Counts, _Counts, _Counts]:
+    """Return true positives and predictions, shape (n_points, n_labels), and the positives of each label."""
     true = y_true.astype(bool)
     true_positives = np.zeros((len(_GRID), true.shape[1]), dtype=np.int64)
     n_predicted = np.zeros_like(true_positives)
-    for j in range(true.shape[1]):  # one label at a time: the whole array would be 181 times the scores
+    for j in range(true.shape[1]):  # one label at a time: the whole array would be 197 times the scores
         predicted = y_score[:, j] >= _GRID[:, None]
         true_positives[:, j] = (predicted & true[:, j]).sum(1)
         n_predicted[:, j] = predicted.sum(1)
-    n_positive = true.sum(0)
-    f1 = 2 * true_positives / np.maximum(n_predicted + n_positive, 1)
-    micro = 2 * true_positives.sum(1) / np.maximum(n_predicted.sum(1) + n_positive.sum(), 1)
-    common = _middle_of_best(micro)
-    own = np.array([_middle_of_best(column) for column in f1.T])
+    return true_positives, n_predicted, true.sum(0)
+
+
+def _f_beta(true_positives: _Counts, n_predicted: _Counts, n_positive: _Counts, beta: float) -> _Floats:
+    """Return F-beta, 0 where nothing is predicted."""
+    weight = beta**2
+    return np.asarray((1 + weight) * true_positives / np.maximum(n_predicted + weight * n_positive, 1e-9))
+
+
+def _lowest_at(true_positives: _Counts, n_predicted: _Counts, floor: float) -> float:
+    """Return the lowest grid point from which on precision is at least ``floor``, the highest if there is none."""
+    precision = true_positives / np.maximum(n_predicted, 1)
+    holds = (precision >= floor) | (n_predicted == 0)
+    below = np.flatnonzero(~holds)
+    first = 0 if not len(below) else int(below[-1]) + 1
+    is_reached = first < len(_GRID) and n_predicted[first] > 0
+    return float(_GRID[first]) if is_reached else float(_GRID[-1])
+
+
+def _shrunk(own: _Floats, common: float, n_positive: _Counts) -> _Floats:
+    """Return each label's own threshold drawn towards the common one where its positives are few."""
     shrunk = (n_positive * own + _SHRINKAGE * common) / (n_positive + _SHRINKAGE)
     return np.asarray(np.round(shrunk, 3), dtype=np.float64)
 
 
-def _middle_of_best(scores: npt.NDArray[np.float64]) -> float:
+def _middle_of_best(scores: _Floats) -> float:
     """Return the grid point in the middle of those within 0.001 of the best score, around the best."""
     best = int(scores.argmax())
     good = scores >= scores[best] - 1e-3

@@ -120,7 +120,14 @@ def _cli() -> None:
     metavar="P",
     help="Give every label from this probability on, in the place of the model's own threshold of each label.",
 )
+@click.option(
+    "--thresholds",
+    "threshold_set",
+    metavar="NAME",
+    help="Take one of the model's other sets of thresholds, such as f2 or precision-0.9; 'ctclassify info' lists them.",
+)
 @click.option("--only-tagged", is_flag=True, help="Leave out sentences without a reported label.")
+@click.option("--only-review", is_flag=True, help="Leave out sentences that need no review by a person.")
 @click.option(
     "-o",
     "--output",
@@ -136,7 +143,9 @@ def tag(
     output_format: str,
     labels: tuple[str, ...],
     min_probability: float | None,
+    threshold_set: str | None,
     only_tagged: bool,
+    only_review: bool,
     output: Path | None,
     encoding: str,
     color: str,
@@ -146,11 +155,14 @@ def tag(
     """Tag articles: each FILE is one, '-' is standard input."""
     from ctclassify.cli.tag import TagOptions, tag_files
 
+    if min_probability is not None and threshold_set is not None:
+        raise click.UsageError("--min-probability and --thresholds say the same thing twice; give one of them")
     options = TagOptions(
         output_format=output_format,
         labels=",".join(labels) if labels else None,
-        min_probability=min_probability,
+        thresholds=min_probability if threshold_set is None else threshold_set,
         only_tagged=only_tagged,
+        only_review=only_review,
         output=output,
         encoding=encoding,
         color=color,

@@ -75,6 +75,8 @@ def show_info(model: Path | None, engine: str, *, as_json: bool) -> None:
         click.echo(json.dumps(record, ensure_ascii=False, indent=2))
         return
     console = make_console(sys.stdout)
+    record["threshold_sets"] = ", ".join(record["threshold_sets"]) or "none"
+    record["review"] = record["review"] or "none"
     for key, value in record.items():
         pairs = value.items() if isinstance(value, dict) else [("", value)]
         for n, (name, item) in enumerate(pairs):

@@ -15,7 +15,7 @@ from ctclassify.classifier import SentenceClassifier, load
 from ctclassify.cli.controls import escape_controls
 from ctclassify.cli.output import open_output
 from ctclassify.cli.view import TextWriter
-from ctclassify.cli.writers import ArticleWriter, CsvWriter, JsonlWriter, JsonWriter
+from ctclassify.cli.writers import ArticleWriter, CsvWriter, JsonlWriter, JsonWriter, Selection
 from ctclassify.errors import InputTextError, LabelError
 
 __all__ = ["TagOptions", "tag_files"]
@@ -27,8 +27,9 @@ class TagOptions:
 
     output_format: str
     labels: str | None
-    min_probability: float | None
+    thresholds: str | float | None
     only_tagged: bool
+    only_review: bool
     output: Path | None
     encoding: str
     color: str
@@ -47,13 +48,17 @@ def tag_files(inputs: Sequence[str], options: TagOptions) -> int:
     _check_encoding(options.encoding)
     _check_inputs(inputs, options.output)
     classifier = load(options.model, engine=options.engine)
-    shown = _shown_labels(options.labels, classifier)
+    selection = Selection(
+        labels=_shown_labels(options.labels, classifier),
+        only_tagged=options.only_tagged,
+        only_review=options.only_review,
+    )
     names: deque[str] = deque()
     failures: list[str] = []
     texts = _read_inputs(inputs, options.encoding, names, failures)
     with open_output(options.output) as stream:
-        writer = _make_writer(stream, classifier, shown, options, failures)
-        for article in classifier.predict_stream(texts, thresholds=options.min_probability):
+        writer = _make_writer(stream, classifier, selection, options, failures)
+        for article in classifier.predict_stream(texts, thresholds=options.thresholds):
             writer.write(names.popleft(), article)
         writer.close()
         if options.output is not None and len(failures) == len(inputs):
@@ -144,29 +149,31 @@ def _read_bytes(name: str) -> bytes:
 def _make_writer(
     stream: TextIO,
     classifier: SentenceClassifier,
-    shown: tuple[str, ...],
+    selection: Selection,
     options: TagOptions,
     failures: list[str],
 ) -> ArticleWriter:
     """Return the writer of the chosen format."""
     if options.output_format == "jsonl":
-        return JsonlWriter(stream, shown, only_tagged=options.only_tagged)
+        return JsonlWriter(stream, selection)
     if options.output_format == "csv":
-        return CsvWriter(stream, shown, only_tagged=options.only_tagged)
+        return CsvWriter(stream, selection)
     if options.output_format == "json":
         return JsonWriter(
             stream,
-            shown,
-            only_tagged=options.only_tagged,
-            provenance=_provenance(classifier, shown, options),
+            selection,
+            provenance=_provenance(classifier, selection, options),
             failures=failures,
         )
-    return TextWriter(stream, shown, only_tagged=options.only_tagged, color=options.color)
+    return TextWriter(stream, selection, color=options.color)
 
 
-def _provenance(classifier: SentenceClassifier, shown: tuple[str, ...], options: TagOptions) -> dict[str, Any]:
+def _provenance(classifier: SentenceClassifier, selection: Selection, options: TagOptions) -> dict[str, Any]:
     """Return what made the output: model, engine, the thresholds that were applied, and the options."""
     record = classifier.info()
-    if options.min_probability is not None:
-        record["thresholds"] = dict.fromkeys(classifier.label_names, options.min_probability)
-    return {**record, "labels": list(shown), "only_tagged": options.only_tagged}
+    if isinstance(options.thresholds, str):
+        record["thresholds"] = classifier.threshold_sets[options.thresholds]
+    elif options.thresholds is not None:
+        record["thresholds"] = dict.fromkeys(classifier.label_names, options.thresholds)
+    chosen = {"only_tagged": options.only_tagged, "only_review": options.only_review}
+    return {**record, "labels": list(selection.labels), **chosen}

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ctclassify.article import Article
 from ctclassify.cli.controls import escape_controls
-from ctclassify.cli.writers import sentence_rows
+from ctclassify.cli.writers import Selection, sentence_rows
 
 __all__ = ["TextWriter", "label_style", "make_console", "printable"]
 
@@ -65,23 +65,23 @@ def make_console(stream: TextIO, color: str = "auto") -> Console:
 class TextWriter:
     """Writes each article as numbered sentences, each followed by its labels with their probabilities."""
 
-    def __init__(self, stream: TextIO, shown: tuple[str, ...], *, only_tagged: bool, color: str) -> None:
+    def __init__(self, stream: TextIO, selection: Selection, *, color: str) -> None:
         self._console = make_console(stream, color)
         self._is_terminal = self._console.is_terminal
-        self._shown, self._only_tagged = shown, only_tagged
+        self._selection = selection
 
     def write(self, source: str, article: Article) -> None:
         """Write one article."""
-        rows = list(sentence_rows(article, self._shown, only_tagged=self._only_tagged))
+        rows = list(sentence_rows(article, self._selection))
         self._title(source, article, Counter(name for row in rows for name in row["labels"]))
         width = len(str(len(article.sentences)))
         if article.sentences and not rows:
-            self._console.print(Text("(no sentence carries a reported label)", style="dim"))
+            self._console.print(Text(f"({_nothing(self._selection)})", style="dim"))
         for row in rows:
             number = Text(f"{row['index'] + 1:>{width}}  ", style="dim")
             text = Text(printable(row["text"]), style="" if row["labels"] else "dim")
             self._print(number, self._wrapped(text, hang=width + 2))
-            if row["labels"] or row["is_truncated"]:
+            if row["labels"] or row["is_truncated"] or row["needs_review"]:
                 self._print(Text(" " * (width + 2)), self._laid_out(_badges(row), hang=width + 2))
         self._console.print()
 
@@ -100,7 +100,7 @@ class TextWriter:
         if not n_sentences:
             self._console.print(Text("(no text)", style="dim"))
         elif counts:
-            parts = [Text.assemble(_badge(name), f" {counts[name]}") for name in self._shown if counts[name]]
+            parts = [Text.assemble(_badge(name), f" {counts[name]}") for name in self._selection.labels if counts[name]]
             self._print(Text(), self._laid_out(parts, hang=0))
         self._console.print()
 
@@ -128,11 +128,20 @@ class TextWriter:
 
 
 def _badges(row: dict[str, Any]) -> list[Text]:
-    """Return the labels of a sentence with their probabilities, and a note where it was read in windows."""
+    """Return a sentence's labels with their probabilities, and notes: needs review, was read in windows."""
     parts = [Text.assemble(_badge(name), f" {row['probabilities'][name]:.2f}") for name in row["labels"]]
+    if row["needs_review"]:
+        parts.append(Text("review", style="italic"))
     if row["is_truncated"]:
         parts.append(Text("longer than the model reads at once: read in windows", style="italic yellow"))
     return parts
+
+
+def _nothing(selection: Selection) -> str:
+    """Return what to say of an article without a selected sentence."""
+    if selection.only_review and not selection.only_tagged:
+        return "no sentence needs review"
+    return "no sentence carries a reported label" + (" and needs review" if selection.only_review else "")
 
 
 def _badge(name: str) -> Text:

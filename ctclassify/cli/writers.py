@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from ctclassify._version import __version__
 from ctclassify.article import Article
 
-__all__ = ["ArticleWriter", "CsvWriter", "JsonWriter", "JsonlWriter", "sentence_rows"]
+__all__ = ["ArticleWriter", "CsvWriter", "JsonWriter", "JsonlWriter", "Selection", "sentence_rows"]
 
 
 class ArticleWriter(Protocol):
@@ -23,47 +24,71 @@ class ArticleWriter(Protocol):
         """Write what follows the last article."""
 
 
-def sentence_rows(article: Article, shown: tuple[str, ...], *, only_tagged: bool) -> Iterator[dict[str, Any]]:
-    """Yield each sentence in JSON types with its ``index``, reduced to the labels to show."""
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What of an article is written.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The labels to report, in the model's order.
+    only_tagged : bool
+        Leave out sentences without one of them.
+    only_review : bool
+        Leave out sentences that need no review.
+    """
+
+    labels: tuple[str, ...]
+    only_tagged: bool = False
+    only_review: bool = False
+
+
+def sentence_rows(article: Article, selection: Selection) -> Iterator[dict[str, Any]]:
+    """Yield each selected sentence in JSON types with its ``index``, reduced to the labels to show."""
+    shown = selection.labels
     for index, sentence in enumerate(article.sentences):
         row = sentence.to_dict()
         row["labels"] = [name for name in row["labels"] if name in shown]
         row["probabilities"] = {name: row["probabilities"][name] for name in shown}
-        if row["labels"] or not only_tagged:
+        if (row["labels"] or not selection.only_tagged) and (sentence.needs_review or not selection.only_review):
             yield {"index": index, **row}
 
 
 class JsonlWriter:
-    """One JSON object a sentence: source, index, start, end, text, labels, probabilities, is_truncated."""
+    """One JSON object a sentence: source, index, and what ``Sentence.to_dict`` gives."""
 
-    def __init__(self, stream: TextIO, shown: tuple[str, ...], *, only_tagged: bool) -> None:
-        self._stream, self._shown, self._only_tagged = stream, shown, only_tagged
+    def __init__(self, stream: TextIO, selection: Selection) -> None:
+        self._stream, self._selection = stream, selection
 
     def write(self, source: str, article: Article) -> None:
         """Write one article."""
-        for row in sentence_rows(article, self._shown, only_tagged=self._only_tagged):
+        for row in sentence_rows(article, self._selection):
             self._stream.write(json.dumps({"source": source, **row}, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
         """Write nothing more."""
 
 
-class CsvWriter:
-    """One row a sentence: source, index, start, end, labels (joined by ``|``), is_truncated, text, p_<label> each."""
+_COLUMNS = (*("source", "index", "start", "end", "labels", "is_truncated", "expected_errors", "needs_review", "text"),)
+"""Columns of the CSV format before the probabilities."""
 
-    def __init__(self, stream: TextIO, shown: tuple[str, ...], *, only_tagged: bool) -> None:
-        self._shown, self._only_tagged = shown, only_tagged
+
+class CsvWriter:
+    """One row a sentence: the columns of :data:`_COLUMNS`, labels joined by ``|``, then p_<label> of each label."""
+
+    def __init__(self, stream: TextIO, selection: Selection) -> None:
+        self._selection = selection
         # All text is quoted: csv would leave a lone carriage return bare, which readers take for the end of a row.
         self._csv = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        columns = ["source", "index", "start", "end", "labels", "is_truncated", "text"]
-        self._csv.writerow(columns + [f"p_{name}" for name in shown])
+        self._csv.writerow([*_COLUMNS, *(f"p_{name}" for name in selection.labels)])
 
     def write(self, source: str, article: Article) -> None:
         """Write one article."""
-        for row in sentence_rows(article, self._shown, only_tagged=self._only_tagged):
-            start = [source, row["index"], row["start"], row["end"], "|".join(row["labels"])]
-            truncated = "true" if row["is_truncated"] else "false"
-            self._csv.writerow([*start, truncated, row["text"], *row["probabilities"].values()])
+        for row in sentence_rows(article, self._selection):
+            cells = {"source": source, **row, "labels": "|".join(row["labels"])}
+            for key in ("is_truncated", "needs_review"):
+                cells[key] = "true" if row[key] else "false"
+            self._csv.writerow([*(cells[name] for name in _COLUMNS), *row["probabilities"].values()])
 
     def close(self) -> None:
         """Write nothing more."""
@@ -79,13 +104,12 @@ class JsonWriter:
     def __init__(
         self,
         stream: TextIO,
-        shown: tuple[str, ...],
+        selection: Selection,
         *,
-        only_tagged: bool,
         provenance: dict[str, Any],
         failures: list[str],
     ) -> None:
-        self._stream, self._shown, self._only_tagged = stream, shown, only_tagged
+        self._stream, self._selection = stream, selection
         self._failures = failures
         self._separator = "\n"
         head = json.dumps({"ctclassify": __version__, "provenance": provenance}, ensure_ascii=False, indent=1)
@@ -93,8 +117,8 @@ class JsonWriter:
 
     def write(self, source: str, article: Article) -> None:
         """Write one article."""
-        rows = list(sentence_rows(article, self._shown, only_tagged=self._only_tagged))
-        labels = [name for name in article.labels if name in self._shown]
+        rows = list(sentence_rows(article, self._selection))
+        labels = [name for name in article.labels if name in self._selection.labels]
         document = {"source": source, "labels": labels, "sentences": rows}
         self._stream.write(self._separator + json.dumps(document, ensure_ascii=False, indent=1))
         self._separator = ",\n"

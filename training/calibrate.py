@@ -1,0 +1,130 @@
+r"""Choose a model folder's calibration, thresholds and review band anew, on labelled sentences of your own.
+
+    python training/calibrate.py --model training/runs/mine/model --data validation.jsonl
+
+The weights stay, ``ctclassify.json`` is rewritten; ``--output FOLDER`` leaves the model folder as it is and
+writes a copy. Never give test data: the figures measured on it afterwards would flatter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pydantic import ValidationError
+
+from ctclassify.classifier import SentenceClassifier
+from ctclassify.engines.selection import ENGINE_NAMES, make_engine
+from ctclassify.errors import CTClassifyError, DataError
+from ctclassify.manifest import Manifest
+from ctclassify.model_folder import read_model_folder, write_manifest
+from training.config import DecisionConfig
+from training.data import indicator_matrix, read_labelled
+from training.decision import decide
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    defaults = DecisionConfig()
+    parser = argparse.ArgumentParser(
+        description="Choose calibration, thresholds and review band on labelled sentences."
+    )
+    parser.add_argument("--model", type=Path, required=True, help="a model folder")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="labelled JSON lines; never test data")
+    parser.add_argument("--output", type=Path, help="write a copy of the folder here instead of changing it")
+    parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
+    parser.add_argument("--calibration", default=defaults.calibration, help="none, temperature or platt")
+    parser.add_argument("--objective", default=defaults.objective, help="f1, f0.5, f2 or precision-FLOOR")
+    parser.add_argument("--precision-floors", type=float, nargs="*", default=defaults.precision_floors)
+    parser.add_argument(
+        "--review-precision", type=float, default=defaults.review_precision, help="outside the review band; 0: no band"
+    )
+    args = parser.parse_args(argv)
+    try:
+        how = _decision(args)
+        folder = args.model if args.output is None else _copied(args.model, args.output)
+        manifest = calibrate(folder, args.data, how, engine=args.engine)
+    except (CTClassifyError, OSError) as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 2
+    for name, value in manifest.thresholds.items():
+        print(f"{name:22} {value:.3f}")
+    if manifest.review is not None:
+        print(f"{manifest.review.share:.1%} of the sentences need review; the others reach micro-precision", end=" ")
+        print(f"{manifest.review.target_precision}")
+    elif how.review_precision is not None:
+        print(f"no review band reaches micro-precision {how.review_precision}: none was stored")
+    print(f"saved {folder}")
+    return 0
+
+
+def calibrate(model: Path, data: list[Path], how: DecisionConfig, *, engine: str = "auto") -> Manifest:
+    """Choose a folder's manifest on labelled sentences and write it.
+
+    Parameters
+    ----------
+    model : pathlib.Path
+        A model folder; its ``ctclassify.json`` is replaced.
+    data : list of pathlib.Path
+        Labelled JSON lines.
+    how : DecisionConfig
+        What to choose.
+    engine : str
+        As for ``ctclassify.load``.
+
+    Returns
+    -------
+    Manifest
+        What was written.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, has a bad line, or holds no sentence.
+    ModelFolderError, EngineError
+        If the model cannot be loaded.
+    """
+    folder = read_model_folder(model)
+    # The model's own probabilities are wanted: those before the calibration that is to be replaced.
+    raw = replace(folder, manifest=replace(folder.manifest, calibration=None))
+    sentences = read_labelled(data, folder.label_names)
+    if not len(sentences):
+        raise DataError("no sentence to calibrate on", path=data[0])
+    y_score = SentenceClassifier(raw, make_engine(engine, raw)).predict_proba(sentences.texts)
+    y_true = indicator_matrix(sentences.labels, folder.label_names)
+    manifest = decide(y_true, y_score, folder.label_names, how, max_tokens=folder.max_tokens)
+    write_manifest(model, manifest)
+    return manifest
+
+
+def _decision(args: argparse.Namespace) -> DecisionConfig:
+    """Return the options as a checked config."""
+    try:
+        return DecisionConfig(
+            calibration=args.calibration,
+            objective=args.objective,
+            precision_floors=tuple(args.precision_floors),
+            review_precision=args.review_precision or None,
+        )
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors())
+        raise DataError(problems, path=args.model) from error
+
+
+def _copied(model: Path, output: Path) -> Path:
+    """Return a copy of a model folder; refuse to write over anything."""
+    read_model_folder(model)
+    if output.exists():
+        raise FileExistsError(f"{output} exists already; name a folder that does not")
+    shutil.copytree(model, output)
+    return output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

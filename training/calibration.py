@@ -1,0 +1,72 @@
+"""Fitting the calibration of probabilities on validation data."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize  # what scikit-learn rests on
+
+from ctclassify.calibration import Calibration, logits
+
+__all__ = ["CalibrationMethod", "fit_calibration"]
+
+CalibrationMethod: TypeAlias = Literal["none", "temperature", "platt"]
+
+_PRIOR = 4.0
+"""Weight of the common line in a label's own, in nats a unit of distance squared: few positives stay near it."""
+_MIN_SCALE = 1e-2
+
+_Floats = npt.NDArray[np.float64]
+
+
+def fit_calibration(
+    y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32], method: CalibrationMethod
+) -> Calibration | None:
+    """Fit what maps a model's probabilities to frequencies.
+
+    Parameters
+    ----------
+    y_true : ndarray of int8, shape (n_texts, n_labels)
+        Indicator matrix of the validation data.
+    y_score : ndarray of float32, shape (n_texts, n_labels)
+        The model's own probabilities of the same texts.
+    method : str
+        ``temperature``: one slope for all labels. ``platt``: slope and bias of each label, drawn towards the line
+        that fits all labels best, so that a label with few positives stays near it. ``none``: no calibration.
+
+    Returns
+    -------
+    Calibration or None
+        None for ``none`` and for data without texts. Slopes are at least 0.01. Fitted by minimising the log loss; Platt
+        scaling with targets of 0 and 1, held by the prior instead of Platt's own smoothed targets.
+    """
+    if method == "none" or not len(y_true):
+        return None
+    x, y = logits(y_score), y_true.astype(np.float64)
+    n_labels = y.shape[1]
+    if method == "temperature":
+        scale = _fit(x.ravel(), y.ravel(), start=(1.0, 0.0), has_bias=False)[0]
+        return Calibration(scale=(scale,) * n_labels, bias=(0.0,) * n_labels)
+    common = _fit(x.ravel(), y.ravel(), start=(1.0, 0.0))
+    lines = [_fit(x[:, j], y[:, j], start=common, prior=_PRIOR) for j in range(n_labels)]
+    return Calibration(scale=tuple(line[0] for line in lines), bias=tuple(line[1] for line in lines))
+
+
+def _fit(
+    x: _Floats, y: _Floats, *, start: tuple[float, float], has_bias: bool = True, prior: float = 0.0
+) -> tuple[float, float]:
+    """Return slope and bias with the least log loss plus ``prior`` times the squared distance from ``start``."""
+    origin = np.asarray(start)
+
+    def loss(line: _Floats) -> tuple[float, _Floats]:
+        z = line[0] * x + line[1]
+        residual = 1 / (1 + np.exp(-z)) - y
+        away = line - origin
+        value = (np.logaddexp(0, z) - y * z).sum() + prior * (away**2).sum()
+        gradient = np.array([residual @ x, residual.sum() if has_bias else 0.0]) + 2 * prior * away
+        return float(value), gradient
+
+    found = minimize(loss, origin, jac=True, method="L-BFGS-B", bounds=[(_MIN_SCALE, None), (None, None)])
+    return round(float(found.x[0]), 6), round(float(found.x[1]), 6)
