@@ -28,11 +28,15 @@ def standoff(tmp_path, monkeypatch):
     path = tmp_path / "standoff.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["id", "split", "source", "key", "date", "sha256", "labels", "annotator_a", "annotator_b"])
+        columns = ["id", "split", "source", "key", "date", "sha256", "labels", "annotator_a", "annotator_b"]
+        writer.writerow([*columns, "labels_before", "reason"])
         for i, text in enumerate([*SENTENCES, "Nowhere to be found."]):
             split = "train" if i != 1 else "test"
             writer.writerow(
-                [f"x{i}", split, "wcep", f"d#{i}", "2020-01-01", checksum(text), "attack|threat", "threat", ""]
+                [
+                    *(f"x{i}", split, "wcep", f"{split}#{i}", "2020-01-01", checksum(text), "attack|threat"),
+                    *("threat", "", "policy" if i == 2 else "", "E1" if i == 2 else ""),
+                ]
             )
     monkeypatch.setattr(prepare_data, "STANDOFF", path)
     return path
@@ -64,6 +68,24 @@ def test_joined_rows_are_written_and_missing_ones_listed(standoff, tmp_path, cap
     assert (test["annotator_a"], test["annotator_b"]) == (["threat"], [])
     assert [row["id"] for row in csv.DictReader((out / "missing.csv").read_text().splitlines())] == ["x4"]
     assert "4 of 5 sentences" in capsys.readouterr().out
+
+
+def test_mends_can_be_left_out(standoff, tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": ARTICLE}) + "\n")
+    for options, expected in (([], "attack"), (["--as-annotated"], "policy")):
+        out = tmp_path / f"out{len(options)}"
+        prepare_data.main(["--text", str(tmp_path / "a.jsonl"), "--output", str(out), *options])
+        rows = {row["id"]: row for row in map(json.loads, (out / "train.jsonl").read_text().splitlines())}
+        assert rows["x2"]["labels"][0] == expected
+        assert rows["x0"]["labels"] == ["attack", "threat"]
+
+
+def test_training_rows_of_a_test_document_are_left_out(standoff, tmp_path, capsys):
+    standoff.write_text(standoff.read_text().replace("train#2", "test#2"))
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": ARTICLE}) + "\n")
+    assert prepare_data.main(["--text", str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "out")]) == 0
+    assert "x2" not in (tmp_path / "out" / "train.jsonl").read_text()
+    assert "1 training rows left out" in capsys.readouterr().out
 
 
 def test_strict_fails_where_anything_is_missing(standoff, tmp_path):
@@ -135,4 +157,7 @@ def test_the_shipped_stand_off_file_is_whole():
     assert {row["split"] for row in rows} == set(prepare_data.SPLITS)
     assert len({row["id"] for row in rows}) == len(rows)
     assert all(len(row["sha256"]) == 64 for row in rows)
+    mended = [row for row in rows if row["reason"]]
+    assert all(row["split"] == "train" and row["labels"] != row["labels_before"] for row in mended)
+    assert not any(row["labels_before"] for row in rows if not row["reason"])
     assert {name for row in rows for name in row["labels"].split("|") if name} == set(LABEL_IDS)

@@ -6,7 +6,8 @@ The labels lie in ``training/data/corpus/standoff.csv`` without their text. The 
 ``training/data/README.md`` names, as JSON lines (``.jsonl`` or ``.jsonl.gz``) with a field ``text``: single sentences
 or whole articles, which are cut at every place where a sentence may end; a sentence is the right one where its SHA-256
 is. Written are ``training/data/prepared/{train,validation,test}.jsonl`` and ``missing.csv``, the rows whose text was
-not found; nothing is written where no text was found at all.
+not found; nothing is written where no text was found at all. Training rows of a document that stands in validation or
+test too are left out. ``--as-annotated`` takes the labels as they were before they were mended.
 """
 
 from __future__ import annotations
@@ -45,10 +46,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Join the stand-off labels with sentences that you have.")
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="folders or files, .jsonl or .jsonl.gz")
     parser.add_argument("--output", type=Path, default=DATA / "prepared", help="folder for the joined files")
+    parser.add_argument("--as-annotated", action="store_true", help="without the mends of the training labels")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any sentence is missing")
     args = parser.parse_args(argv)
     try:
-        rows = read_standoff(STANDOFF)
+        rows, n_shared = _without_shared_documents(read_standoff(STANDOFF))
+        if args.as_annotated:
+            rows = [{**row, "labels": row["labels_before"]} if row["reason"] else row for row in rows]
         texts = find_texts(_files(args.text), {row["sha256"] for row in rows})
         missing = [row for row in rows if row["sha256"] not in texts]
         if not texts:
@@ -63,13 +67,29 @@ def main(argv: list[str] | None = None) -> int:
         print(f"prepare_data: {error}", file=sys.stderr)
         return 2
     _report(rows, missing, args.output)
+    print(f"{n_shared} training rows left out: their documents stand in validation or test too")
     return 1 if args.strict and missing else 0
 
 
 def read_standoff(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the stand-off file: id, split, source, key, date, sha256, labels and annotators by ``|``."""
+    """Return the rows of the stand-off file.
+
+    Each has id, split, source, key, date, sha256, and joined by ``|`` labels and both annotators' labels; where labels
+    were mended also ``labels_before`` and the ``reason``.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _without_shared_documents(rows: list[dict[str, str]]) -> tuple[list[dict[str, str]], int]:
+    """Return the rows without those training rows whose document is in another split, and how many these were."""
+
+    def document(row: dict[str, str]) -> tuple[str, str]:
+        return row["source"], row["key"].rpartition("#")[0]
+
+    held_out = {document(row) for row in rows if row["split"] != "train"}
+    kept = [row for row in rows if row["split"] != "train" or document(row) not in held_out]
+    return kept, len(rows) - len(kept)
 
 
 def find_texts(paths: Iterable[Path], wanted: set[str]) -> dict[str, str]:
