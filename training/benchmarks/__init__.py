@@ -1,0 +1,1 @@
+"""Fine-tunes on two public benchmarks, beside published figures; see README.md here."""
