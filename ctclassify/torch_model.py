@@ -15,6 +15,9 @@ from transformers import (
     BertConfig,
     BertModel,
     BertPreTrainedModel,
+    MPNetConfig,
+    MPNetModel,
+    MPNetPreTrainedModel,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -22,9 +25,13 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ctclassify.errors import EngineError
 
-__all__ = ["MEAN_POOLING_ARCHITECTURE", "BertMeanForSequenceClassification", "load_torch_model", "model_class"]
-
-MEAN_POOLING_ARCHITECTURE = "BertMeanForSequenceClassification"
+__all__ = [
+    "MEAN_POOLING_ARCHITECTURES",
+    "BertMeanForSequenceClassification",
+    "MPNetMeanForSequenceClassification",
+    "load_torch_model",
+    "model_class",
+]
 
 
 class BertMeanForSequenceClassification(BertPreTrainedModel):
@@ -52,16 +59,50 @@ class BertMeanForSequenceClassification(BertPreTrainedModel):
         """Return logits, float, shape (n_texts, n_labels), for token ids of shape (n_texts, n_tokens)."""
         kwargs.pop("labels", None)
         states = self.bert(input_ids=input_ids, attention_mask=attention_mask, **kwargs).last_hidden_state
-        weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * weights).sum(1) / weights.sum(1)
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(mean)))
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(_mean(states, attention_mask))))
+
+
+class MPNetMeanForSequenceClassification(MPNetPreTrainedModel):
+    """MPNet with a linear head on the average of its token states: the teacher's form.
+
+    Parameters
+    ----------
+    config : transformers.MPNetConfig
+        With ``num_labels`` set; ``problem_type`` is always multi-label here.
+    """
+
+    def __init__(self, config: MPNetConfig) -> None:
+        super().__init__(config)
+        self.mpnet = MPNetModel(config, add_pooling_layer=False)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **kwargs: Any) -> SequenceClassifierOutput:
+        """Return logits, float, shape (n_texts, n_labels), for token ids of shape (n_texts, n_tokens)."""
+        kwargs.pop("labels", None)
+        states = self.mpnet(input_ids=input_ids, attention_mask=attention_mask, **kwargs).last_hidden_state
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(_mean(states, attention_mask))))
+
+
+def _mean(states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Return the average of the token states that the mask keeps, shape (n_texts, hidden_size)."""
+    weights = attention_mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+MEAN_POOLING_ARCHITECTURES: dict[str, type[PreTrainedModel]] = {
+    "bert": BertMeanForSequenceClassification,
+    "mpnet": MPNetMeanForSequenceClassification,
+}
+"""The class for mean pooling by the encoder's ``model_type``."""
 
 
 def model_class(config: PretrainedConfig) -> Any:
     """Return the class that ``config.architectures`` names: ours for mean pooling, else transformers' own."""
-    if MEAN_POOLING_ARCHITECTURE in (config.architectures or []):
-        return BertMeanForSequenceClassification
-    return AutoModelForSequenceClassification
+    ours = {kind.__name__: kind for kind in MEAN_POOLING_ARCHITECTURES.values()}
+    names = [name for name in config.architectures or [] if name in ours]
+    return ours[names[0]] if names else AutoModelForSequenceClassification
 
 
 def load_torch_model(folder: Path, config: PretrainedConfig, **kwargs: Any) -> PreTrainedModel:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import metrics
-from training.metrics import evaluate_predictions, label_counts
+from training.evaluation.bootstrap import resample_weights
+from training.evaluation.metrics import evaluate_predictions, label_counts
 from training.thresholds import tune_thresholds
 
 # Three labels, five texts in three articles; the third label never occurs in the truth but is predicted once.
@@ -90,7 +90,7 @@ def test_labels_that_never_occur_nor_are_predicted_are_undefined():
 
 
 def test_resamples_are_drawn_in_parts_of_bounded_size():
-    parts = list(metrics._resamples(50, 13))
+    parts = list(resample_weights(50, 13))
     assert {part.shape for part in parts} == {(100, 50)}
     whole = np.random.default_rng(13).multinomial(50, np.full(50, 1 / 50), size=2000)
     assert (np.concatenate(parts) == whole).all()

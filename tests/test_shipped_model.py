@@ -15,7 +15,7 @@ import ctclassify
 from ctclassify.labels import LABEL_IDS
 from ctclassify.shipped import shipped_model_path
 from training.data import indicator_matrix, read_labelled
-from training.metrics import evaluate_predictions
+from training.evaluation.metrics import evaluate_predictions
 
 pytestmark = pytest.mark.model
 

@@ -21,9 +21,10 @@ from training import encoder, evaluate, finetune, trainer
 from training.checkpoints import last_complete_checkpoint
 from training.config import DecisionConfig, load_config
 from training.data import LabelledSentences, indicator_matrix, read_labelled
+from training.losses import Objective, positive_weights
 from training.provenance import differences
 from training.saving import count_truncated, save_model_folder
-from training.trainer import MultiLabelTrainer, positive_weights
+from training.trainer import MultiLabelTrainer
 
 CONFIGS = sorted((Path(finetune.__file__).parent / "configs").glob("*.toml"))
 
@@ -334,7 +335,7 @@ def test_the_last_complete_checkpoint_is_chosen(tmp_path):
 def test_a_trainer_without_a_hook_is_refused(monkeypatch, name):
     monkeypatch.delattr(transformers.Trainer, name)
     with pytest.raises(RuntimeError, match=f"Trainer has no {name}, so"):
-        MultiLabelTrainer(pos_weight=torch.ones(3), layer_decay=1.0)
+        MultiLabelTrainer(objective=Objective(pos_weight=torch.ones(3)), layer_decay=1.0)
 
 
 def test_sentences_at_the_longest_length_are_said(config, capsys):

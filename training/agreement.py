@@ -17,7 +17,7 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
 
 from ctclassify.labels import LABEL_IDS
 from training.data import indicator_matrix
-from training.metrics import label_counts
+from training.evaluation.metrics import label_counts
 
 _Pair = tuple[list[str], list[str]]
 

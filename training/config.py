@@ -11,8 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ctclassify.errors import DataError
 from training.calibration import CalibrationMethod
 from training.encoder import MINILM
+from training.losses import LossName
 
-__all__ = ["DataConfig", "DecisionConfig", "ModelConfig", "OptimisationConfig", "TrainingConfig", "load_config"]
+__all__ = [
+    "DataConfig",
+    "DecisionConfig",
+    "DistillationConfig",
+    "ModelConfig",
+    "OptimisationConfig",
+    "TrainingConfig",
+    "load_config",
+]
 
 _Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 _Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -54,15 +63,29 @@ class ModelConfig(_Section):
     A folder of that very name is reached as ``./all-MiniLM-L6-v2``.
     """
     pooling: Literal["cls", "mean"] = "mean"
-    """``mean``: average of the token states (BERT only); ``cls``: the architecture's own classification head."""
+    """``mean``: average of the token states (BERT, MPNet); ``cls``: the architecture's own classification head."""
     max_length: Annotated[int, Field(ge=8, le=512)] = 128
     """Longest training sentence in tokens; longer ones are cut and counted."""
     hidden_dropout: _Fraction = 0.1
     """Dropout of the hidden states and the head."""
     attention_dropout: _Fraction = 0.0
     """Dropout of the attention weights; on a CPU its random numbers cost time."""
+    freeze_layers: Annotated[int, Field(ge=0)] = 0
+    """Lowest layers that stay as pre-trained, the embeddings with them: training takes less time and memory."""
     freeze_word_embeddings: bool = True
     """Leave the word embedding table as it is: it holds half of the parameters, and rare words stay as pre-trained."""
+
+
+class DistillationConfig(_Section):
+    """A teacher's probabilities as further targets; training/soft_label.py writes them."""
+
+    soft: tuple[Path, ...] = Field(min_length=1)
+    """Files of JSON lines with ``text`` and ``probabilities``; paths relative to the config file.
+
+    A text that stands among the training sentences too gives both its targets; others have the teacher's alone.
+    """
+    weight: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """Weight of the teacher's target where a sentence has labels too; the labels weigh the rest."""
 
 
 class OptimisationConfig(_Section):
@@ -80,6 +103,10 @@ class OptimisationConfig(_Section):
     """Part of the steps in which the learning rate rises."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     """AdamW's decay; biases and layer norms are exempt."""
+    loss: LossName = "bce"
+    """How labels count: ``bce``, weighted cross-entropy, or ``asymmetric``, which leaves easy negatives out."""
+    r_drop: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of the divergence between two passes with different dropout; above 0 a step takes twice the time."""
     positive_weight_cap: Annotated[float, Field(ge=1.0)] = 8.0
     """Positives of a label weigh sqrt(negatives / positives), held between 1 and this."""
     ema_decay: _Fraction = 0.0
@@ -119,6 +146,7 @@ class TrainingConfig(_Section):
     model: ModelConfig = ModelConfig()
     optimisation: OptimisationConfig = OptimisationConfig()
     decision: DecisionConfig = DecisionConfig()
+    distillation: DistillationConfig | None = None
 
 
 def load_config(path: Path) -> TrainingConfig:
@@ -161,7 +189,11 @@ def load_config(path: Path) -> TrainingConfig:
         }
     )
     model = config.model.model_copy(update={"base": _resolve_base(config.model.base, folder)})
-    return config.model_copy(update={"data": data, "model": model})
+    update: dict[str, _Section] = {"data": data, "model": model}
+    if config.distillation is not None:
+        soft = tuple((folder / p).resolve() for p in config.distillation.soft)
+        update["distillation"] = config.distillation.model_copy(update={"soft": soft})
+    return config.model_copy(update=update)
 
 
 def _resolve_base(base: str, folder: Path) -> str:

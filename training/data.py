@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,22 @@ class LabelledSentences:
         Label names of each sentence; empty for none.
     documents : tuple of str
         Key of the article of each sentence: the group for splits and the bootstrap.
+    fields : mapping of str to tuple of (str or None)
+        Further fields that were asked for, such as ``source``: their value for each sentence, None where it has none.
     """
 
     texts: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
     documents: tuple[str, ...]
+    fields: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
 
 
-def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> LabelledSentences:
+def read_labelled(
+    paths: Sequence[Path], label_names: Sequence[str], *, keep_fields: Sequence[str] = ()
+) -> LabelledSentences:
     """Read JSON lines files of labelled sentences or labelled articles.
 
     Parameters
@@ -51,6 +56,8 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
         an article's ``id``, each a string, names the article; without any, each line is its own.
     label_names : sequence of str
         The labels that may occur.
+    keep_fields : sequence of str
+        Further fields of a line to keep; the sentences of an article have those of the article.
 
     Returns
     -------
@@ -61,12 +68,13 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
     ------
     DataError
         On a missing file, or a line that is not UTF-8, no such object, has no text, offsets outside the text, an
-        unknown label or an article's name that is no string; it names the line.
+        unknown label, or an article's name or a kept field that is no string; it names the line.
     """
     known = frozenset(label_names)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     documents: list[str] = []
+    fields: dict[str, list[str | None]] = {name: [] for name in keep_fields}
     for path in paths:
         if not path.is_file():
             raise DataError("no such file (training/prepare_data.py makes those in data/prepared)", path=path)
@@ -74,13 +82,21 @@ def read_labelled(paths: Sequence[Path], label_names: Sequence[str]) -> Labelled
             try:
                 row = _parse_object(line)
                 document = _document(row) or f"{path.resolve()}:{line_number}"
+                kept = {name: _checked_field(row, name) for name in fields}
                 for sentence in _sentences(row):
                     texts.append(_checked_text(sentence))
                     labels.append(_checked_labels(sentence, known))
                     documents.append(document)
+                    for name, values in fields.items():
+                        values.append(kept[name])
             except ValueError as error:
                 raise DataError(str(error), path=path, line_number=line_number) from error
-    return LabelledSentences(texts=tuple(texts), labels=tuple(labels), documents=tuple(documents))
+    return LabelledSentences(
+        texts=tuple(texts),
+        labels=tuple(labels),
+        documents=tuple(documents),
+        fields={name: tuple(values) for name, values in fields.items()},
+    )
 
 
 def _parse_object(line: str) -> dict[str, Any]:
@@ -126,6 +142,14 @@ def _checked_labels(sentence: dict[str, Any], known: frozenset[str]) -> tuple[st
         if not isinstance(label, str) or label not in known:
             raise ValueError(f"unknown label {label!r}; known labels: {', '.join(sorted(known))}")
     return tuple(labels)
+
+
+def _checked_field(row: dict[str, Any], name: str) -> str | None:
+    """Return a row's value of a field to keep, None where it has none."""
+    value = row.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f'expected "{name}" as a string, got {value!r}; leave it out if none')
+    return value
 
 
 def _document(row: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
 r"""Score a model folder on labelled sentences, beside a TF-IDF baseline, and write metrics.json.
 
 python training/evaluate.py --model models/ctclassify-minilm --data training/data/prepared/test.jsonl \
-        --baseline-config training/configs/minilm.toml --name test --output metrics.json
+        --baseline-config training/configs/minilm.toml --name test --output metrics.json --html test.html
 
 metrics.json, in the model's folder unless --output is given, holds one report a name; other names in it are kept.
-``--markdown`` prints the table for a model card.
+``--markdown`` prints the table for a model card. Several folders after ``--model`` are the seeds of one training;
+``--compare`` tests the difference from another model; ``--cv CONFIG`` scores a config by cross-validation instead.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,68 +22,168 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rich.console import Console
-from rich.table import Table
-
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.model_folder import sha256_file
 from training.config import load_config
-from training.data import LabelledSentences, indicator_matrix, read_labelled
+from training.evaluation.analysis import analyse, headline, read_sliceable
+from training.evaluation.model_scores import (
+    compare_models,
+    describe_engine,
+    describe_model,
+    score_baseline,
+    score_model,
+)
+from training.evaluation.report_text import markdown_table, print_report
+from training.evaluation.spread import spread_of_reports
 from training.files import read_json_object, write_text
-from training.metrics import evaluate_predictions
-from training.thresholds import tune_thresholds
+
+_CV_NAME = "cross-validation"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Score a model on labelled sentences.")
-    parser.add_argument("--model", type=Path, help="a model folder; the shipped model unless given")
-    parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="labelled JSON lines")
-    parser.add_argument(
-        "--baseline-config", type=Path, help="score TF-IDF + logistic regression too, fitted on this config's data"
-    )
-    parser.add_argument("--name", help="name of the report in metrics.json; that of the first data file unless given")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="metrics.json, made or added to; in the folder of --model unless given, none for the shipped model",
-    )
-    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    parser = _parser()
     args = parser.parse_args(argv)
-    output = args.output or (args.model / "metrics.json" if args.model and args.model.is_dir() else None)
+    _check_options(parser, args)
     try:
-        reports = _existing_reports(output) if output else {}
-        report = evaluate(args.model, args.data, engine=args.engine, baseline_config=args.baseline_config)
-    except CTClassifyError as error:
+        output = args.output or _usual_output(args)
+        # The folder of a cross-validation is made when its data is known to be good.
+        for path in filter(None, (args.output if args.cv else output, args.html)):
+            _check_writable(path)
+        reports = read_json_object(output) if output and output.exists() else {}
+        report = _report(args)
+    except (CTClassifyError, FileExistsError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     if args.markdown:
         print(markdown_table(report))
     else:
         print_report(report)
+    name = args.name or (_CV_NAME if args.cv else args.data[0].stem)
+    reports[name] = report
+    return _write(output, reports, args.html, name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description="Score a model on labelled sentences.")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        nargs="+",
+        help="a model folder; the shipped model unless given. Several are scored one by one as seeds of a training; "
+        "tables and analysis are then those of the first",
+    )
+    parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
+    parser.add_argument("--data", type=Path, nargs="+", help="labelled JSON lines")
+    parser.add_argument(
+        "--baseline-config", type=Path, help="score TF-IDF + logistic regression too, fitted on this config's data"
+    )
+    parser.add_argument("--compare", type=Path, help="another model folder: test the difference on the same data")
+    parser.add_argument(
+        "--slice-by", nargs="+", metavar="FIELD", help="fields of the data to slice by; source and genre unless given"
+    )
+    parser.add_argument("--cv", type=Path, metavar="CONFIG", help="cross-validate this config on its training files")
+    parser.add_argument("--folds", type=int, default=5, help="folds of --cv; 5 unless given")
+    parser.add_argument("--name", help="name of the report in metrics.json; that of the first data file unless given")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="metrics.json, made or added to; in the folder of --model or --cv unless given, none for the shipped "
+        "model and for several models",
+    )
+    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    parser.add_argument("--html", type=Path, help="write a page with every table and plot; it holds no sentence")
+    return parser
+
+
+def _check_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if args.cv is None:
+        if args.data is None:
+            parser.error("--data is needed, unless --cv is given")
+        return
+    for option in ("model", "data", "baseline_config", "compare"):
+        if getattr(args, option) is not None:
+            parser.error(f"--cv trains and scores models of its own: leave out --{option.replace('_', '-')}")
+    if args.folds < 2:
+        parser.error(f"--folds: expected at least 2, got {args.folds}")
+
+
+def _usual_output(args: argparse.Namespace) -> Path | None:
+    """Return metrics.json in the folder of the cross-validation, or of the one model that is scored."""
+    if args.cv is not None:
+        from training.cross_validation import cross_validation_folder
+
+        return cross_validation_folder(load_config(args.cv)) / "metrics.json"
+    if args.model is None or len(args.model) > 1 or not args.model[0].is_dir():
+        return None
+    return Path(args.model[0]) / "metrics.json"
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse, before anything is scored, what cannot be written."""
+    folder = path.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise DataError(f"cannot be written; expected {folder} as a folder that you may write into", path=path)
+
+
+def _report(args: argparse.Namespace) -> dict[str, Any]:
+    """Make the report that the options ask for."""
+    if args.cv is not None:
+        # It trains: torch and transformers load slowly.
+        from training.cross_validation import cross_validate
+
+        return cross_validate(load_config(args.cv), n_folds=args.folds, engine=args.engine, slice_by=args.slice_by)
+    first, *more = args.model or [None]
+    return evaluate(
+        first,
+        args.data,
+        engine=args.engine,
+        baseline_config=args.baseline_config,
+        more_models=more,
+        compare=args.compare,
+        slice_by=args.slice_by,
+    )
+
+
+def _write(output: Path | None, reports: dict[str, Any], html: Path | None, name: str) -> int:
+    """Write metrics.json and the page; return the exit code."""
+    pages = {}
     if output:
-        reports[args.name or args.data[0].stem] = report
+        pages[output] = _dumped(reports)
+    if html:
+        # matplotlib loads slowly, and only the page needs it.
+        from training.evaluation.html_report import html_page
+
+        pages[html] = html_page(reports[name], name=name)
+    for path, text in pages.items():
         try:
-            write_text(output, json.dumps(reports, indent=1) + "\n")
+            write_text(path, text)
         except OSError as error:
-            print(f"evaluate: {output}: cannot be written: {error}", file=sys.stderr)
+            print(f"evaluate: {path}: cannot be written: {error}", file=sys.stderr)
             return 2
     return 0
 
 
-def _existing_reports(output: Path) -> dict[str, Any]:
-    """Return the reports that metrics.json holds already; refuse, before anything is scored, what cannot be written."""
-    folder = output.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise DataError(f"cannot be written; expected {folder} as a folder that you may write into", path=output)
-    return read_json_object(output) if output.exists() else {}
+def _dumped(reports: dict[str, Any]) -> str:
+    """Return the reports as JSON, a list of numbers on one line: a curve would fill hundreds."""
+    text = json.dumps(reports, indent=1, allow_nan=False)
+    # A newline never stands inside a JSON string, so only lists match.
+    return re.sub(r"\[\n\s*([^\[\]{}\"]*?)\n\s*\]", lambda match: f"[{' '.join(match[1].split())}]", text) + "\n"
 
 
 def evaluate(
-    model: Path | None, data: Sequence[Path], *, engine: str = "auto", baseline_config: Path | None = None
+    model: Path | None,
+    data: Sequence[Path],
+    *,
+    engine: str = "auto",
+    baseline_config: Path | None = None,
+    more_models: Sequence[Path] = (),
+    compare: Path | None = None,
+    slice_by: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Score a model, and the baseline where a config is given.
 
@@ -95,90 +197,48 @@ def evaluate(
         As for ``ctclassify.load``.
     baseline_config : pathlib.Path or None
         Config whose training rows the baseline is fitted on and whose validation rows its thresholds are tuned on.
+    more_models : sequence of pathlib.Path
+        Further seeds of the same training, each scored with its own thresholds.
+    compare : pathlib.Path or None
+        Another model folder of the same labels, to test the difference from.
+    slice_by : sequence of str or None
+        Fields of the data; None takes ``source`` and ``genre`` where a row has them.
 
     Returns
     -------
     dict
-        ``data`` (names and checksums), ``engine``, ``model`` and, with a config, ``baseline``, both as
-        :func:`training.metrics.evaluate_predictions` gives them.
+        ``data`` (names and checksums), ``engine``, ``model_folder`` (name, checksums), ``model`` and, with a config,
+        ``baseline``, both as :func:`training.evaluation.metrics.evaluate_predictions` gives them;
+        what :func:`training.evaluation.analysis.analyse` gives; ``comparison`` with another model; ``seeds`` with
+        several: under ``models`` the folder and metrics of each, and the spread of their F1.
+
+    Raises
+    ------
+    CTClassifyError
+        Its children, as from loading a model and reading data; LabelError if the models' labels differ.
     """
     classifier = ctclassify.load(model, engine=engine)
     names = classifier.label_names
-    sentences = read_labelled(data, names)
-    thresholds = list(classifier.thresholds.values())
+    sentences = read_sliceable(data, names, slice_by)
+    predictions = score_model(classifier, sentences)
     report: dict[str, Any] = {
         "data": [{"file": path.name, "sha256": sha256_file(path)} for path in data],
-        "engine": {key: classifier.info()[key] for key in ("engine", "engine_version", "precision")},
-        "model": _metrics(sentences, classifier.predict_proba(sentences.texts), thresholds, names),
+        "engine": describe_engine(classifier),
+        "model_folder": describe_model(classifier),
+        "model": headline(predictions),
     }
     if baseline_config is not None:
-        report["baseline"] = _baseline(baseline_config, sentences, names)
-    return report
-
-
-def _baseline(path: Path, sentences: LabelledSentences, names: Sequence[str]) -> dict[str, Any]:
-    """Return the baseline's metrics."""
-    from training.baseline import baseline_scores  # scikit-learn's solvers load slowly
-
-    config = load_config(path)
-    train = read_labelled(config.data.train, names)
-    if not len(train):
-        raise DataError("no sentence in the files that the baseline learns from", path=config.data.train[0])
-    validation = read_labelled(config.data.validation, names)
-    on_validation, on_data = baseline_scores(train, [validation.texts, sentences.texts], names, seed=config.seed)
-    thresholds = tune_thresholds(indicator_matrix(validation.labels, names), on_validation)
-    return _metrics(sentences, on_data, list(thresholds), names)
-
-
-def _metrics(
-    sentences: LabelledSentences, scores: Any, thresholds: Sequence[float], names: Sequence[str]
-) -> dict[str, Any]:
-    """Return the metrics of some probabilities."""
-    y_true = indicator_matrix(sentences.labels, names)
-    return evaluate_predictions(y_true, scores, thresholds, label_names=names, documents=sentences.documents)
-
-
-def print_report(report: dict[str, Any]) -> None:
-    """Print one table: a row a label, then the averages, the baseline's F1 in the last column."""
-    model, baseline = report["model"], report.get("baseline")
-    table = Table(title=f"{model['n_texts']} sentences, {model['n_documents']} articles")
-    for heading in ("label", "precision", "recall", "F1", "AP", "support", "TF-IDF F1"):
-        table.add_column(heading, justify="left" if heading == "label" else "right")
-    for name, row in model["labels"].items():
-        other = _shown(baseline["labels"][name]["f1"]) if baseline else ""
-        cells = [_shown(row[key]) for key in ("precision", "recall", "f1", "average_precision")]
-        table.add_row(name, *cells, str(row["support"]), other)
-    table.add_section()
-    for average in ("micro", "macro"):
-        row = model[average]
-        other = _shown(baseline[average]["f1"]) if baseline else ""
-        table.add_row(average, _shown(row["precision"]), _shown(row["recall"]), _shown(row["f1"]), "", "", other)
-    for key in ("samples_f1", "exact_match"):
-        table.add_row(key, "", "", _shown(model[key]), "", "", _shown(baseline[key]) if baseline else "")
-    console = Console()
-    console.print(table)
-    for key, (low, high) in model["intervals"].items():
-        console.print(f"{key}: 95% interval {_shown(low)} to {_shown(high)} (bootstrap by article)")
-
-
-def markdown_table(report: dict[str, Any]) -> str:
-    """Return the table of :func:`print_report` in Markdown, averages last."""
-    model, baseline = report["model"], report.get("baseline")
-    rows = ["| label | precision | recall | F1 | AP | support | TF-IDF F1 |", "|---|---|---|---|---|---|---|"]
-    for name, row in model["labels"].items():
-        cells = [_shown(row[key]) for key in ("precision", "recall", "f1", "average_precision")]
-        other = _shown(baseline["labels"][name]["f1"]) if baseline else ""
-        rows.append(f"| `{name}` | {' | '.join(cells)} | {row['support']} | {other} |")
-    for average in ("micro", "macro"):
-        cells = [_shown(model[average][key]) for key in ("precision", "recall", "f1")]
-        other = _shown(baseline[average]["f1"]) if baseline else ""
-        rows.append(f"| **{average}** | {' | '.join(cells)} | | | {other} |")
-    return "\n".join(rows)
-
-
-def _shown(value: float | None) -> str:
-    """Return a figure with three decimals, a dash where it is undefined."""
-    return "-" if value is None else f"{value:.3f}"
+        report["baseline"] = headline(score_baseline(load_config(baseline_config), sentences, names))
+    if more_models:
+        scored = [{**report["model_folder"], **report["model"]}]
+        for path in more_models:
+            other = ctclassify.load(path, engine=engine)
+            metrics = headline(score_model(other, sentences, label_names=names))
+            scored.append({**describe_model(other), **metrics})
+        report["seeds"] = {"models": scored, **spread_of_reports(scored)}
+    if compare is not None:
+        report["comparison"] = compare_models(predictions, ctclassify.load(compare, engine=engine))
+    return {**report, **analyse(predictions)}
 
 
 if __name__ == "__main__":

@@ -27,15 +27,17 @@ from transformers.utils.logging import disable_progress_bar
 
 from ctclassify.errors import CTClassifyError, DataError, ModelFolderError
 from ctclassify.labels import LABEL_IDS
-from ctclassify.torch_model import MEAN_POOLING_ARCHITECTURE, model_class
+from ctclassify.torch_model import MEAN_POOLING_ARCHITECTURES, model_class
 from training.checkpoints import last_complete_checkpoint
 from training.config import TrainingConfig, load_config
 from training.data import LabelledSentences, indicator_matrix, read_labelled
+from training.distillation import SoftLabels, join_targets, read_soft_labels
 from training.encoder import encoder_errors, resolve_encoder
 from training.files import read_json_object, write_text
+from training.losses import Objective, positive_weights
 from training.provenance import describe_run, describe_software, differences
 from training.saving import count_truncated, save_model_folder
-from training.trainer import MultiLabelTrainer, positive_weights
+from training.trainer import MultiLabelTrainer
 
 RUNS = Path(__file__).resolve().parent / "runs"
 
@@ -96,15 +98,17 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     label_names = LABEL_IDS if config.data.label_names is None else config.data.label_names
     train = _read_split("train", config.data.train, label_names)
     validation = _read_split("validation", config.data.validation, label_names)
+    soft = None if config.distillation is None else read_soft_labels(config.distillation.soft, label_names)
 
     set_seed(config.seed)
     base = resolve_encoder(config.model.base)
     with encoder_errors(base):
         tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     model = _build_model(config, base, label_names)
-    dataset = _tokenise(train, label_names, tokenizer, config.model.max_length)
+    dataset = _tokenise(train, soft, label_names, tokenizer, config.model.max_length)
     commit = getattr(model.config, "_commit_hash", None)
     run = describe_run(config, train, validation, encoder=base, encoder_commit=commit)
+    run["counts"]["n_texts_train"] = len(dataset)
     run["n_at_max_length_train"] = _count_at_max_length(dataset, config.model.max_length)
     start, checkpoint = run, None
     if is_continued:
@@ -199,10 +203,11 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
             attention_probs_dropout_prob=config.model.attention_dropout,
         )
     if config.model.pooling == "mean":
-        if settings.model_type != "bert":
-            message = f'pooling "mean" needs a BERT encoder, {base} is {settings.model_type}; set pooling = "cls"'
-            raise ModelFolderError(message, path=Path(base))
-        settings.architectures = [MEAN_POOLING_ARCHITECTURE]
+        if settings.model_type not in MEAN_POOLING_ARCHITECTURES:
+            known = " or ".join(sorted(MEAN_POOLING_ARCHITECTURES))
+            message = f'pooling "mean" needs an encoder of type {known}, {base} is {settings.model_type}'
+            raise ModelFolderError(f'{message}; set pooling = "cls"', path=Path(base))
+        settings.architectures = [MEAN_POOLING_ARCHITECTURES[settings.model_type].__name__]
     # Eager attention: SDPA is slower on a CPU in training (its flash backward), and the same on short sentences
     # elsewhere.
     with encoder_errors(base):
@@ -216,19 +221,54 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
         )
     if config.model.freeze_word_embeddings:
         model.get_input_embeddings().weight.requires_grad_(False)
+    if config.model.freeze_layers:
+        _freeze_lowest(model, config.model.freeze_layers, base)
     return model
 
 
-def _tokenise(sentences: LabelledSentences, label_names: tuple[str, ...], tokenizer: Any, max_length: int) -> Dataset:
-    """Return a data set of ``input_ids``, ``attention_mask``, ``labels`` (floats) and ``length`` (tokens)."""
-    encoded = tokenizer(list(sentences.texts), truncation=True, max_length=max_length, padding=False)
-    labels = indicator_matrix(sentences.labels, label_names).astype(np.float32)
+def _freeze_lowest(model: Any, n_layers: int, base: str) -> None:
+    """Leave the embeddings and the lowest layers of an encoder as they are."""
+    encoder = model.base_model
+    layers = getattr(getattr(encoder, "encoder", None), "layer", None)
+    if layers is None or n_layers >= len(layers):
+        found = "no list of layers" if layers is None else f"{len(layers)} layers"
+        raise ModelFolderError(
+            f"model.freeze_layers is {n_layers}, the encoder {base} has {found}; expected less than its layers, or 0",
+            path=Path(base),
+        )
+    for part in (encoder.embeddings, *layers[:n_layers]):
+        part.requires_grad_(False)
+        for module in part.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0  # noise in layers that do not learn costs time for nothing
+    # What all layers share, MPNet's position bias, would draw gradients through the frozen ones.
+    for name, parameter in encoder.encoder.named_parameters():
+        if not name.startswith("layer."):
+            parameter.requires_grad_(False)
+
+
+def _tokenise(
+    sentences: LabelledSentences,
+    soft: SoftLabels | None,
+    label_names: tuple[str, ...],
+    tokenizer: Any,
+    max_length: int,
+) -> Dataset:
+    """Return ``input_ids``, ``attention_mask``, ``labels`` (floats), ``length`` (tokens), ``soft_labels`` if any."""
+    texts: list[str]
+    if soft is None:
+        texts, targets = list(sentences.texts), {}
+        targets["labels"] = indicator_matrix(sentences.labels, label_names).astype(np.float32)
+    else:
+        texts, labels, soft_labels = join_targets(sentences, soft, label_names)
+        targets = {"labels": labels, "soft_labels": soft_labels}
+    encoded = tokenizer(texts, truncation=True, max_length=max_length, padding=False)
     return Dataset.from_dict(
         {
             "input_ids": encoded["input_ids"],
             "attention_mask": encoded["attention_mask"],
-            "labels": list(labels),
             "length": [len(ids) for ids in encoded["input_ids"]],
+            **{name: list(values) for name, values in targets.items()},
         }
     )
 
@@ -262,18 +302,24 @@ def _build_trainer(
         save_strategy="epoch",
         save_total_limit=1,
         logging_steps=100,
-        label_names=["labels"],
+        label_names=["labels", "soft_labels"],  # Trainer drops columns that it does not know
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
     n_positive = torch.from_numpy(indicator_matrix(train.labels, label_names).sum(0, dtype=np.int64))
+    objective = Objective(
+        pos_weight=positive_weights(n_positive, len(train), how.positive_weight_cap),
+        loss=how.loss,
+        soft_weight=0.0 if config.distillation is None else config.distillation.weight,
+    )
     return MultiLabelTrainer(
         model=model,
         args=arguments,
         train_dataset=dataset,
         data_collator=DataCollatorWithPadding(tokenizer),
-        pos_weight=positive_weights(n_positive, len(train), how.positive_weight_cap),
+        objective=objective,
+        r_drop=how.r_drop,
         layer_decay=how.layer_decay,
         ema_decay=how.ema_decay,
     )

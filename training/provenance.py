@@ -51,7 +51,9 @@ def describe_run(
         record["model"]["base"] = _shown(Path(config.model.base))
     files = {"train": config.data.train, "validation": config.data.validation}
     for split, paths in files.items():
-        record["data"][split] = [{"path": _shown(path), "sha256": sha256_file(path)} for path in paths]
+        record["data"][split] = _files(paths)
+    if config.distillation is not None:
+        record["distillation"]["soft"] = _files(config.distillation.soft)
     return {
         "config": record,
         "encoder": _encoder(config.model.base, encoder, encoder_commit),
@@ -94,6 +96,11 @@ def differences(first: dict[str, Any], now: dict[str, Any]) -> list[str]:
                 if then.get(name) != later.get(name) and not name.endswith("].path")
             ]
     return found
+
+
+def _files(paths: tuple[Path, ...]) -> list[dict[str, str]]:
+    """Return path and checksum of each file."""
+    return [{"path": _shown(path), "sha256": sha256_file(path)} for path in paths]
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:

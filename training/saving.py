@@ -14,7 +14,7 @@ from ctclassify.model_folder import write_manifest
 from training.config import DecisionConfig
 from training.data import LabelledSentences, indicator_matrix
 from training.decision import decide
-from training.metrics import label_counts, rounded
+from training.evaluation.metrics import label_counts, rounded
 
 __all__ = ["count_truncated", "predict_proba_torch", "save_model_folder"]
 

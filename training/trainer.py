@@ -18,8 +18,9 @@ from training.checkpoints import (
     save_optimizer,
     save_random_state,
 )
+from training.losses import Objective, bernoulli_divergence
 
-__all__ = ["MovingAverage", "MultiLabelTrainer", "positive_weights"]
+__all__ = ["MovingAverage", "MultiLabelTrainer"]
 
 _HOOKS = (
     "_save",
@@ -29,29 +30,6 @@ _HOOKS = (
     "_load_rng_state",
 )
 """Private methods of Trainer that are overridden here; under another name Trainer's own would write pickles."""
-
-
-def positive_weights(n_positive: torch.Tensor, n_rows: int, cap: float) -> torch.Tensor:
-    """Return the weight of each label's positives in the loss.
-
-    Parameters
-    ----------
-    n_positive : torch.Tensor
-        Rows with the label, shape (n_labels,).
-    n_rows : int
-        All rows.
-    cap : float
-        Largest weight, at least 1.
-
-    Returns
-    -------
-    torch.Tensor
-        float32, shape (n_labels,): sqrt(negatives / positives) held between 1 and ``cap``; ``cap`` where a label has
-        no positive. The square root lies between no correction, which gives up rare labels, and full balance, which
-        costs precision.
-    """
-    negatives = n_rows - n_positive
-    return (negatives / n_positive.clamp(min=1)).sqrt().clamp(1.0, cap).float()
 
 
 class MovingAverage(TrainerCallback):
@@ -96,12 +74,14 @@ class MovingAverage(TrainerCallback):
 
 
 class MultiLabelTrainer(Trainer):
-    """Trainer with weighted binary cross-entropy, a learning rate for each depth, and checkpoints without pickle.
+    """Trainer with a multi-label objective, a learning rate for each depth, and checkpoints without pickle.
 
     Parameters
     ----------
-    pos_weight : torch.Tensor
-        float32, shape (n_labels,), see :func:`positive_weights`.
+    objective : Objective
+        The loss of a batch.
+    r_drop : float
+        Weight of the divergence between two passes with different dropout; 0 makes one pass.
     layer_decay : float
         Factor on the learning rate for each layer further from the head.
     ema_decay : float
@@ -115,11 +95,20 @@ class MultiLabelTrainer(Trainer):
         If transformers' Trainer lacks one of the private methods that are overridden here.
     """
 
-    def __init__(self, *, pos_weight: torch.Tensor, layer_decay: float, ema_decay: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        objective: Objective,
+        layer_decay: float,
+        ema_decay: float = 0.0,
+        r_drop: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         _check_hooks()
         super().__init__(**kwargs)
         self.optimizer: Any
-        self.pos_weight = pos_weight
+        self.objective = objective
+        self.r_drop = r_drop
         self.layer_decay = layer_decay
         self.average = MovingAverage(self.model, ema_decay) if ema_decay else None
         if self.average is not None:
@@ -129,11 +118,13 @@ class MultiLabelTrainer(Trainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the mean loss over texts and labels, computed in float32."""
-        labels = inputs.pop("labels")
+        labels, soft_labels = inputs.pop("labels"), inputs.pop("soft_labels", None)
         outputs = model(**inputs)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            outputs.logits.float(), labels.float(), pos_weight=self.pos_weight.to(labels.device)
-        )
+        loss = self.objective(outputs.logits, labels, soft_labels)
+        if self.r_drop:
+            again = model(**inputs).logits
+            loss = 0.5 * (loss + self.objective(again, labels, soft_labels))
+            loss = loss + self.r_drop * bernoulli_divergence(outputs.logits.float(), again.float()).mean()
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
@@ -204,4 +195,4 @@ def _depth(parameter_name: str, n_layers: int) -> int:
     parts = parameter_name.split(".")
     if "layer" in parts:
         return n_layers - 1 - int(parts[parts.index("layer") + 1])
-    return n_layers if "embeddings" in parts else 0
+    return n_layers if {"embeddings", "relative_attention_bias"} & set(parts) else 0

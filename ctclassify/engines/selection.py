@@ -10,7 +10,16 @@ from ctclassify.model_folder import ModelFolder
 
 __all__ = ["ENGINE_NAMES", "make_engine"]
 
-ENGINE_NAMES = ("auto", "openvino", "openvino-bf16", "openvino-fp32", "torch", "torch-cpu", "torch-cuda")
+ENGINE_NAMES = (
+    "auto",
+    "openvino",
+    "openvino-bf16",
+    "openvino-fp32",
+    "torch",
+    "torch-cpu",
+    "torch-cpu-bf16",
+    "torch-cuda",
+)
 """What ``engine=`` takes. Without a suffix, an engine chooses its own precision or device."""
 
 

@@ -1,0 +1,509 @@
+"""The evaluation suite against hand-worked tables, and the script that reports it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import ctclassify
+from ctclassify.errors import DataError, LabelError
+from tests.conftest import LABELS
+from training import evaluate
+from training.data import LabelledSentences, read_labelled
+from training.evaluation.analysis import Predictions, analyse, read_sliceable
+from training.evaluation.bootstrap import N_RESAMPLES, document_intervals, paired_bootstrap, resample_weights
+from training.evaluation.confusion import confusion
+from training.evaluation.curves import MAX_POINTS, precision_recall_curves
+from training.evaluation.metrics import evaluate_predictions
+from training.evaluation.model_scores import compare_models, score_model
+from training.evaluation.reliability import expected_calibration_error, reliability
+from training.evaluation.review_figures import review_figures
+from training.evaluation.slices import NO_VALUE, field_values, length_values, slice_figures
+from training.evaluation.spread import spread, spread_of_reports
+
+NAMES = ("a", "b", "c")
+Y_TRUE = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]], dtype=np.int8)
+Y_SCORE = np.array(
+    [[0.9, 0.1, 0.0], [0.4, 0.8, 0.0], [0.6, 0.7, 0.9], [0.1, 0.1, 0.0], [0.8, 0.6, 0.0]], dtype=np.float32
+)
+Y_PRED = Y_SCORE >= 0.5
+DOCUMENTS = ("x", "x", "y", "y", "z")
+
+
+# --- bootstrap
+
+
+def test_the_paired_difference_is_the_difference_of_the_figures():
+    better = Y_TRUE.astype(bool)
+    found = paired_bootstrap(Y_TRUE, better, Y_PRED, DOCUMENTS)
+    # The second model: tp 4, fp 3, fn 1, so micro-F1 2/3; macro-F1 of the labels that occur (2/3 + 4/5) / 2.
+    assert found["micro_f1"]["difference"] == pytest.approx(1 - 2 / 3, abs=1e-4)
+    assert found["macro_f1"]["difference"] == pytest.approx(1 - (2 / 3 + 0.8) / 2, abs=1e-4)
+    turned = paired_bootstrap(Y_TRUE, Y_PRED, better, DOCUMENTS)
+    assert turned["micro_f1"]["difference"] == -found["micro_f1"]["difference"]
+    assert turned["micro_f1"]["interval"] == [-end for end in reversed(found["micro_f1"]["interval"])]
+    assert turned["micro_f1"]["p_value"] == found["micro_f1"]["p_value"]
+
+
+def test_equal_models_do_not_differ():
+    found = paired_bootstrap(Y_TRUE, Y_PRED, Y_PRED, DOCUMENTS)
+    assert found["micro_f1"] == {"difference": 0.0, "interval": [0.0, 0.0], "p_value": 1.0}
+
+
+def test_the_smallest_p_value_is_not_zero():
+    y_true = np.ones((50, 1), dtype=np.int8)
+    worse = np.ones((50, 1), dtype=bool)
+    worse[::2] = False
+    found = paired_bootstrap(y_true, y_true.astype(bool), worse, [str(i) for i in range(50)])
+    assert found["micro_f1"]["p_value"] == round(2 / (N_RESAMPLES + 1), 4)
+
+
+def test_the_p_value_of_one_document_in_four_is_the_chance_to_miss_it():
+    # Only document d differs; a resample of four misses it with chance (3/4)^4 = 0.316, and then the models tie.
+    y_true = np.ones((4, 1), dtype=np.int8)
+    worse = np.array([[True], [True], [True], [False]])
+    found = paired_bootstrap(y_true, y_true.astype(bool), worse, list("abcd"))
+    assert found["micro_f1"]["p_value"] == pytest.approx(2 * 0.75**4, abs=0.05)
+
+
+def test_both_models_are_scored_on_the_same_resamples():
+    # Each document has one hit by either model: their F1 is equal on every resample that is drawn once for both.
+    y_true = np.tile([[1, 1]], (6, 1)).astype(np.int8)
+    first, second = (np.tile([row], (6, 1)) for row in ([True, False], [False, True]))
+    assert paired_bootstrap(y_true, first, second, list("aabbcc"))["micro_f1"]["interval"] == [0.0, 0.0]
+
+
+def test_documents_are_drawn_whole():
+    # Two documents, one all right, one all wrong: a resample holds 0, 1 or 2 of the right one.
+    y_true = np.ones((20, 1), dtype=np.int8)
+    y_pred = np.repeat([[True], [False]], 10, axis=0)
+    assert document_intervals(y_true, y_pred, ["x"] * 10 + ["y"] * 10, seed=1)["exact_match"] == [0.0, 1.0]
+    apart = document_intervals(y_true, y_pred, [str(i) for i in range(20)], seed=1)["exact_match"]
+    assert 0.2 < apart[0] < 0.5 < apart[1] < 0.8
+
+
+def test_no_documents_have_no_difference():
+    nothing = np.zeros((0, 3), dtype=bool)
+    found = paired_bootstrap(nothing.astype(np.int8), nothing, nothing, [])
+    assert found["macro_f1"] == {"difference": None, "interval": [None, None], "p_value": None}
+
+
+def test_as_many_resamples_are_drawn_as_are_reported():
+    assert sum(len(part) for part in resample_weights(3, 0)) == N_RESAMPLES
+
+
+# --- calibration
+
+
+def test_calibration_error_by_hand():
+    # Bins of 1/15: 0.30 is in (4/15, 5/15], 0.90 in (13/15, 14/15].
+    # |1/4 - 0.3| * 4/6 + |2/2 - 0.9| * 2/6 = 0.0667
+    p = np.array([0.3, 0.3, 0.3, 0.3, 0.9, 0.9])
+    y = np.array([1.0, 0, 0, 0, 1, 1])
+    assert expected_calibration_error(y, p) == pytest.approx(0.05 * 4 / 6 + 0.1 * 2 / 6)
+
+
+def test_errors_of_two_labels_that_cancel_show_in_the_mean_only():
+    # Label a is said too often, b too seldom, in the same bin: pooled 0.5 of 0.5.
+    y_true = np.array([[0, 1]] * 4, dtype=np.int8)
+    found = reliability(y_true, np.full((4, 2), 0.5, dtype=np.float32), ("a", "b"))
+    assert found["pooled"]["ece"] == 0.0
+    assert found["mean_ece"] == 0.5
+    assert found["labels"]["a"]["brier"] == 0.25
+
+
+def test_brier_score_by_hand():
+    found = reliability(np.array([[1], [0]], dtype=np.int8), np.array([[0.75], [0.5]], dtype=np.float32), ("a",))
+    assert found["pooled"]["brier"] == found["labels"]["a"]["brier"] == round((0.25**2 + 0.5**2) / 2, 4)
+
+
+def test_bins_hold_their_upper_end_and_both_ends_of_the_range():
+    found = reliability(np.array([[0], [1], [1]], dtype=np.int8), np.array([[0.0], [1.0], [0.2]]), ("a",))
+    bins = found["pooled"]["bins"]
+    assert len(bins) == 15
+    assert [i for i, each in enumerate(bins) if each["count"]] == [0, 2, 14]  # 0.2 is 3/15
+    assert bins[14] == {"mean_probability": 1.0, "observed_frequency": 1.0, "count": 1}
+    assert bins[7] == {"mean_probability": None, "observed_frequency": None, "count": 0}
+
+
+def test_calibration_of_nothing_is_undefined():
+    found = reliability(np.zeros((0, 2), dtype=np.int8), np.zeros((0, 2), dtype=np.float32), ("a", "b"))
+    assert found["pooled"]["ece"] is found["pooled"]["brier"] is found["mean_ece"] is None
+
+
+# --- review
+
+
+def test_review_by_hand():
+    # One label, ten texts; nine are sure and right, one is unsure and wrong.
+    y_true = np.ones((10, 1), dtype=np.int8)
+    y_score = np.full((10, 1), 0.9, dtype=np.float32)
+    y_score[3] = 0.45
+    found = review_figures(y_true, y_score, y_score >= 0.5, needs_review=np.arange(10) < 5)
+    # All: tp 9, fn 1, F1 18/19. Without text 3: F1 1.
+    assert found["least_certain"] == {
+        "percent": 10,
+        "n_reviewed": 1,
+        "share": 0.1,
+        "micro_precision": 1.0,
+        "micro_f1": 1.0,
+        "gain_points": round(100 * (1 - 18 / 19), 4),
+    }
+    assert found["band"] == {"n_reviewed": 5, "share": 0.5, "micro_precision": 1.0, "micro_f1": 1.0}
+    curve = found["risk_coverage"]
+    assert [point["percent"] for point in curve] == list(range(0, 51, 5))
+    assert [point["n_reviewed"] for point in curve] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+    assert [point["micro_f1"] for point in curve] == [round(18 / 19, 4)] * 2 + [1.0] * 9
+
+
+def test_the_band_scores_what_it_leaves():
+    y_true = np.array([[1], [0], [1], [1]], dtype=np.int8)
+    y_pred = np.array([[True], [True], [True], [False]])
+    band = review_figures(
+        y_true, y_pred.astype(np.float32), y_pred, needs_review=np.array([True, False, False, False])
+    )["band"]
+    assert band == {"n_reviewed": 1, "share": 0.25, "micro_precision": 0.5, "micro_f1": 0.5}
+
+
+def test_no_band_is_no_figure():
+    assert review_figures(Y_TRUE, Y_SCORE, Y_PRED, needs_review=None)["band"] is None
+
+
+# --- slices
+
+
+def test_slices_by_hand():
+    found = slice_figures(Y_TRUE, Y_PRED, ["u", "u", "v", "v", "v"], DOCUMENTS)
+    # u: tp 2 (a, b), fn 1 (a). v: tp 2, fp 3; a: tp 1 fp 1; b: tp 1 fp 1.
+    assert found["u"] == {"n_texts": 2, "n_documents": 1, "micro_f1": 0.8, "macro_f1": round((2 / 3 + 1) / 2, 4)}
+    assert found["v"] == {"n_texts": 3, "n_documents": 2, "micro_f1": round(4 / 7, 4), "macro_f1": round(2 / 3, 4)}
+
+
+def test_lengths_fall_into_their_slices():
+    values, order = length_values(["w " * n for n in (1, 9, 10, 19, 20, 39, 40, 100)])
+    assert values == ["1-9", "1-9", "10-19", "10-19", "20-29", "30-39", "40+", "40+"]
+    found = slice_figures(Y_TRUE, Y_PRED, ["1-9"] * 5, DOCUMENTS, order=order)
+    assert list(found) == order
+    assert found["40+"] == {"n_texts": 0, "n_documents": 0, "micro_f1": None, "macro_f1": None}
+
+
+def test_a_date_is_sliced_by_year_and_a_missing_value_shows():
+    assert field_values("date", ["2001-06-15", None]) == ["2001", NO_VALUE]
+    assert field_values("source", ["wcep"]) == ["wcep"]
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A sentence with a source, and an article of two sentences with a genre."""
+    path = tmp_path / "mixed.jsonl"
+    rows = [
+        {"text": "A bomb in the bank.", "labels": ["attack"], "key": "d1#0", "source": "wcep", "date": "2020-01-02"},
+        {
+            "id": "a1",
+            "genre": "wire <b>",
+            "text": "Rain. The court and the law.",
+            "sentences": [
+                {"start": 0, "end": 5, "labels": []},
+                {"start": 6, "end": 28, "labels": ["policy"]},
+            ],
+        },
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_fields_are_kept_when_asked_for(mixed):
+    assert read_labelled([mixed], LABELS).fields == {}
+    kept = read_labelled([mixed], LABELS, keep_fields=["source", "genre"]).fields
+    assert kept == {"source": ("wcep", None, None), "genre": (None, "wire <b>", "wire <b>")}
+
+
+def test_a_field_that_is_no_string_is_refused(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"text": "a", "labels": [], "source": ["x"]}\n')
+    with pytest.raises(DataError, match=r'line 1: expected "source" as a string, got \[\'x\'\]'):
+        read_labelled([path], LABELS, keep_fields=["source"])
+    assert len(read_labelled([path], LABELS)) == 1
+
+
+def test_usual_fields_are_sliced_where_present_and_named_ones_must_be(mixed):
+    assert set(read_sliceable([mixed], LABELS, None).fields) == {"source", "genre"}
+    assert set(read_sliceable([mixed], LABELS, ["date"]).fields) == {"date"}
+    with pytest.raises(DataError, match='no row has the field "region"'):
+        read_sliceable([mixed], LABELS, ["date", "region"])
+
+
+# --- confusion
+
+
+def test_confusion_by_hand():
+    # Text 0 misses a, gives b. Text 1 misses a and b, gives c. Text 2 misses a. Text 3 gives c. Text 4 is right.
+    y_true = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 0]], dtype=np.int8)
+    y_pred = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 0], [0, 0, 1], [1, 1, 0]], dtype=bool)
+    found = confusion(y_true, y_pred, NAMES)
+    assert found["missed_given"] == [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+    assert found["labels"]["a"] == {
+        "n_missed": 3,
+        "n_missed_alone": 1,
+        "n_given_wrongly": 0,
+        "n_given_wrongly_alone": 0,
+    }
+    assert found["labels"]["c"] == {
+        "n_missed": 0,
+        "n_missed_alone": 0,
+        "n_given_wrongly": 2,
+        "n_given_wrongly_alone": 1,
+    }
+    assert found["true_together"] == [[4, 2, 0], [2, 2, 0], [0, 0, 0]]
+    assert found["predicted_together"] == [[1, 1, 0], [1, 2, 0], [0, 0, 2]]
+    assert found["top"] == [
+        {"missed": "a", "given": "b", "count": 1},
+        {"missed": "a", "given": "c", "count": 1},
+        {"missed": "b", "given": "c", "count": 1},
+    ]
+
+
+def test_the_largest_confusion_comes_first():
+    y_true = np.array([[1, 0, 0], [0, 0, 1], [0, 0, 1]], dtype=np.int8)
+    y_pred = np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]], dtype=bool)
+    assert confusion(y_true, y_pred, NAMES)["top"][0] == {"missed": "c", "given": "b", "count": 2}
+
+
+def test_counts_beyond_a_byte_do_not_wrap():
+    y_true = np.ones((300, 1), dtype=np.int8)
+    assert confusion(y_true, y_true.astype(bool), ("a",))["true_together"] == [[300]]
+
+
+# --- curves
+
+
+def test_a_curve_by_hand():
+    # Label a by score: 0.9 yes, 0.8 yes, 0.6 no, 0.4 yes, 0.1 no.
+    curve = precision_recall_curves(Y_TRUE, Y_SCORE, NAMES)["a"]
+    points = dict(zip(curve["threshold"], zip(curve["precision"], curve["recall"], strict=True), strict=True))
+    assert points[0.8] == (1.0, 0.6667)
+    assert points[0.4] == (0.75, 1.0)
+    assert points[None] == (1.0, 0.0)
+
+
+def test_a_label_that_does_not_occur_has_no_curve():
+    assert precision_recall_curves(Y_TRUE, Y_SCORE, NAMES)["c"] is None
+
+
+def test_a_long_curve_is_thinned_to_its_ends():
+    rng = np.random.default_rng(0)
+    y_true = (rng.random((5000, 1)) < 0.3).astype(np.int8)
+    curve = precision_recall_curves(y_true, rng.random((5000, 1)).astype(np.float32), ("a",))["a"]
+    assert len(curve["recall"]) == len(curve["precision"]) == len(curve["threshold"]) == MAX_POINTS
+    assert (curve["recall"][0], curve["recall"][-1]) == (1.0, 0.0)
+    assert max(a - b for a, b in zip(curve["recall"], curve["recall"][1:], strict=False)) < 0.02
+
+
+# --- spread
+
+
+def test_spread_by_hand():
+    assert spread([0.5, None, 0.7]) == {"n": 2, "mean": 0.6, "sd": 0.1414, "min": 0.5, "max": 0.7}
+    assert spread([0.5]) == {"n": 1, "mean": 0.5, "sd": None, "min": 0.5, "max": 0.5}
+    assert spread([None]) == {"n": 0, "mean": None, "sd": None, "min": None, "max": None}
+
+
+def test_the_spread_of_each_label():
+    reports = [
+        evaluate_predictions(Y_TRUE, Y_SCORE, [t] * 3, label_names=NAMES, documents=DOCUMENTS) for t in (0.5, 0.65)
+    ]
+    found = spread_of_reports(reports)
+    assert (found["labels"]["b"]["min"], found["labels"]["b"]["max"]) == (0.8, 1.0)
+    assert found["micro_f1"]["mean"] == pytest.approx(np.mean([each["micro"]["f1"] for each in reports]), abs=1e-4)
+
+
+# --- all of it
+
+
+def test_thresholds_may_differ_by_text():
+    limits = np.full((5, 3), 0.5)
+    limits[0] = 0.95
+    found = evaluate_predictions(Y_TRUE, Y_SCORE, limits, label_names=NAMES, documents=DOCUMENTS)
+    assert found["labels"]["a"]["recall"] == 0.3333
+
+
+def test_an_analysis_of_nothing_is_json():
+    nothing = Predictions(
+        sentences=LabelledSentences(texts=(), labels=(), documents=()),
+        label_names=NAMES,
+        y_score=np.zeros((0, 3), dtype=np.float32),
+        thresholds=np.full(3, 0.5),
+    )
+    assert json.loads(json.dumps(analyse(nothing), allow_nan=False))["review"]["band"] is None
+
+
+def altered(folder, target, **changes):
+    """Copy a model folder with another manifest."""
+    shutil.copytree(folder, target)
+    path = target / "ctclassify.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return target
+
+
+@pytest.fixture
+def other_folder(tiny_folder, tmp_path):
+    """The tiny model with thresholds that give no label."""
+    return altered(tiny_folder, tmp_path / "other", thresholds=dict.fromkeys(LABELS, 1.0))
+
+
+def test_each_model_is_compared_at_its_own_thresholds(tiny, other_folder, mixed):
+    sentences = read_labelled([mixed], LABELS)
+    predictions = score_model(tiny, sentences)
+    found = compare_models(predictions, ctclassify.load(other_folder, engine="openvino-fp32"))
+    assert found["micro_f1"]["other"] == 0.0
+    expected = evaluate_predictions(
+        predictions.y_true, predictions.y_score, [0.5, 0.4, 0.6], label_names=LABELS, documents=sentences.documents
+    )
+    assert found["micro_f1"]["difference"] == expected["micro"]["f1"]
+
+
+def test_columns_follow_the_asked_order(tiny, mixed):
+    sentences = read_labelled([mixed], LABELS)
+    turned = score_model(tiny, sentences, label_names=LABELS[::-1])
+    own = score_model(tiny, sentences)
+    assert (turned.y_pred[:, ::-1] == own.y_pred).all()
+    assert (turned.y_true[:, ::-1] == own.y_true).all()
+
+
+def test_models_of_other_labels_are_not_compared(tiny, mixed):
+    with pytest.raises(LabelError, match="the labels differ from the first model's in arson, policy"):
+        score_model(tiny, read_labelled([mixed], LABELS), label_names=("attack", "casualties", "arson"))
+
+
+def run(tiny_folder, mixed, output, *more):
+    """Run the script, return the report."""
+    models = [str(tiny_folder)] if not isinstance(tiny_folder, list) else [str(each) for each in tiny_folder]
+    arguments = ["--model", *models, "--engine", "openvino-fp32", "--data", str(mixed), "--output", str(output)]
+    assert evaluate.main([*arguments, *map(str, more)]) == 0
+    return json.loads(output.read_text(), parse_constant=pytest.fail)["mixed"]
+
+
+def test_the_report_has_every_part(tiny_folder, mixed, tmp_path, capsys):
+    report = run(tiny_folder, mixed, tmp_path / "metrics.json")
+    assert {"data", "engine", "model", "model_folder", "reliability", "review", "slices", "confusion"} < set(report)
+    assert report["slices"]["source"]["wcep"]["n_texts"] == 1
+    assert report["slices"]["genre"]["wire <b>"]["n_texts"] == 2
+    assert report["slices"]["length in words"]["1-9"]["n_texts"] == 3
+    assert len(report["model_folder"]["sha256"]["model.safetensors"]) == 64
+    printed = capsys.readouterr().out
+    assert "calibration error: pooled 0." in printed
+    assert "10% least certain" in printed
+
+
+def test_a_field_that_no_row_has_is_an_error(tiny_folder, mixed, tmp_path, capsys):
+    arguments = ["--model", str(tiny_folder), "--data", str(mixed), "--output", str(tmp_path / "m.json")]
+    assert evaluate.main([*arguments, "--slice-by", "region"]) == 2
+    assert 'mixed.jsonl: no row has the field "region"' in capsys.readouterr().err
+
+
+def test_a_comparison_is_printed_and_stored(tiny_folder, other_folder, mixed, tmp_path, capsys):
+    report = run(tiny_folder, mixed, tmp_path / "metrics.json", "--compare", other_folder)
+    found = report["comparison"]["micro_f1"]
+    assert found["difference"] == report["model"]["micro"]["f1"]
+    assert report["comparison"]["model_folder"]["name"] == "other"
+    assert "micro-F1 less that of other (0.000): " in capsys.readouterr().out
+
+
+def test_several_models_are_seeds_and_leave_no_file_in_a_folder(tiny_folder, other_folder, mixed, tmp_path):
+    first = shutil.copytree(tiny_folder, tmp_path / "first")
+    report = run([first, other_folder], mixed, tmp_path / "metrics.json")
+    seeds = report["seeds"]
+    assert [each["name"] for each in seeds["models"]] == ["first", "other"]
+    own = report["model"]["micro"]["f1"]
+    assert own > 0
+    assert seeds["models"][1]["micro"]["f1"] == 0.0
+    assert seeds["micro_f1"]["mean"] == pytest.approx(own / 2, abs=1e-4)
+    assert evaluate.main(["--model", str(first), str(other_folder), "--data", str(mixed)]) == 0
+    assert not (first / "metrics.json").exists()
+
+
+def test_a_stored_band_is_reported(tiny_folder, mixed, tmp_path):
+    band = {"limit": 0.0, "target_precision": 0.9, "share": 1.0}
+    folder = altered(tiny_folder, tmp_path / "banded", review=band)
+    report = run(folder, mixed, tmp_path / "metrics.json")
+    assert report["review"]["band"] == {"n_reviewed": 3, "share": 1.0, "micro_precision": None, "micro_f1": None}
+
+
+def test_data_is_needed(capsys):
+    with pytest.raises(SystemExit):
+        evaluate.main([])
+    assert "--data is needed" in capsys.readouterr().err
+
+
+def test_lists_of_numbers_stand_on_one_line_and_strings_stay():
+    reports = {"x": {"curve": [1, None, 0.5], "names": ["a [ 1 ]", "b"], "empty": [], "bins": [{"n": [1, 2]}]}}
+    text = evaluate._dumped(reports)
+    assert json.loads(text) == reports
+    assert '"curve": [1, null, 0.5]' in text
+
+
+# --- the page
+
+
+@pytest.fixture(scope="module")
+def page_of(tiny_folder, tmp_path_factory):
+    """Return the page of a data file, with everything that a report may have."""
+    pytest.importorskip("matplotlib")
+    other = altered(tiny_folder, tmp_path_factory.mktemp("page") / "other", thresholds=dict.fromkeys(LABELS, 1.0))
+
+    def make(data, folder):
+        run([tiny_folder, other], data, folder / "metrics.json", "--compare", other, "--html", folder / "page.html")
+        return (folder / "page.html").read_text(encoding="utf-8")
+
+    return make
+
+
+def test_the_page_is_whole_and_needs_nothing_else(page_of, mixed, tmp_path):
+    page = page_of(mixed, tmp_path)
+    report = json.loads((tmp_path / "metrics.json").read_text())["mixed"]
+    for text in ("Comparison", "Seeds", "By genre", "Largest confusions", "What stays with the model", "TF-IDF"):
+        assert (text in page) == (text != "TF-IDF")
+    assert report["data"][0]["sha256"] in page
+    assert report["model_folder"]["sha256"]["model.safetensors"] in page
+    assert page.count("<svg") == 3
+    assert "<script" not in page
+    assert not re.search(r'(src|href)="(?!#)', page)
+    assert "url(http" not in page
+    assert "@import" not in page
+    for element in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
+        ET.fromstring(element)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", page)) | set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_the_page_escapes_and_shows_no_sentence(page_of, mixed, tmp_path):
+    page = page_of(mixed, tmp_path)
+    assert "wire &lt;b&gt;" in page
+    assert "<b>" not in page
+    for sentences in (read_labelled([mixed], LABELS).texts, ("bomb", "court")):
+        for text in sentences:
+            assert text not in page
+            assert text not in (tmp_path / "metrics.json").read_text()
+
+
+def test_the_same_report_gives_the_same_page(page_of, mixed, tmp_path):
+    (tmp_path / "again").mkdir()
+    assert page_of(mixed, tmp_path) == page_of(mixed, tmp_path / "again")
+
+
+def test_a_page_of_nothing_is_made(page_of, mixed, tmp_path):
+    mixed.write_text("")
+    assert "0 sentences of 0 articles" in page_of(mixed, tmp_path)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_scoring(tiny_folder, mixed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: pytest.fail("scored"))
+    arguments = ["--model", str(tiny_folder), "--data", str(mixed), "--output", str(tmp_path / "m.json")]
+    assert evaluate.main([*arguments, "--html", str(tmp_path / "absent" / "page.html")]) == 2
+    assert "page.html: cannot be written" in capsys.readouterr().err

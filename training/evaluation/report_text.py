@@ -1,0 +1,100 @@
+"""A report as text: a table for the terminal, one in Markdown for a model card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["markdown_table", "print_report", "shown"]
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """Print one table, a row a label, then the averages, the baseline's F1 in the last column; then more figures."""
+    model, baseline = report["model"], report.get("baseline")
+    table = Table(title=f"{model['n_texts']} sentences, {model['n_documents']} articles")
+    for heading in ("label", "precision", "recall", "F1", "AP", "support", "TF-IDF F1"):
+        table.add_column(heading, justify="left" if heading == "label" else "right")
+    for name, row in model["labels"].items():
+        other = shown(baseline["labels"][name]["f1"]) if baseline else ""
+        cells = [shown(row[key]) for key in ("precision", "recall", "f1", "average_precision")]
+        table.add_row(name, *cells, str(row["support"]), other)
+    table.add_section()
+    for average in ("micro", "macro"):
+        row = model[average]
+        other = shown(baseline[average]["f1"]) if baseline else ""
+        table.add_row(average, shown(row["precision"]), shown(row["recall"]), shown(row["f1"]), "", "", other)
+    for key in ("samples_f1", "exact_match"):
+        table.add_row(key, "", "", shown(model[key]), "", "", shown(baseline[key]) if baseline else "")
+    console = Console()
+    console.print(table)
+    for line in _lines(report):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    """Return the lines below the table."""
+    lines = [
+        f"{key}: 95% interval {shown(low)} to {shown(high)} (bootstrap by article)"
+        for key, (low, high) in report["model"]["intervals"].items()
+    ]
+    reliability, least = report["reliability"], report["review"]["least_certain"]
+    lines.append(
+        f"calibration error: pooled {shown(reliability['pooled']['ece'])}, "
+        f"mean of the labels {shown(reliability['mean_ece'])}; Brier score {shown(reliability['pooled']['brier'])}"
+    )
+    gain = "-" if least["gain_points"] is None else f"{least['gain_points']:+.1f} points"
+    lines.append(f"review of the 10% least certain: micro-F1 of the rest {shown(least['micro_f1'])} ({gain})")
+    band = report["review"]["band"]
+    if band is not None:
+        lines.append(
+            f"review by the stored band: {shown(band['share'])} reviewed, "
+            f"micro-precision of the rest {shown(band['micro_precision'])}, micro-F1 {shown(band['micro_f1'])}"
+        )
+    for part, what in (("seeds", "models"), ("cross_validation", "folds")):
+        if part in report:
+            lines += [_spread_line(report[part], average, what) for average in ("micro", "macro")]
+    if "comparison" in report:
+        lines += [_comparison_line(report["comparison"], average) for average in ("micro", "macro")]
+    return lines
+
+
+def _spread_line(spreads: dict[str, Any], average: str, what: str) -> str:
+    """Return the line of an average's spread."""
+    row = spreads[f"{average}_f1"]
+    return (
+        f"{average}-F1 of {row['n']} {what}: mean {shown(row['mean'])}, sd {shown(row['sd'])}, "
+        f"{shown(row['min'])} to {shown(row['max'])}"
+    )
+
+
+def _comparison_line(comparison: dict[str, Any], average: str) -> str:
+    """Return the line of an average's difference from another model."""
+    row = comparison[f"{average}_f1"]
+    low, high = row["interval"]
+    return (
+        f"{average}-F1 less that of {comparison['model_folder']['name']} ({shown(row['other'])}): "
+        f"{shown(row['difference'])}, 95% interval {shown(low)} to {shown(high)}, p = {shown(row['p_value'])} "
+        "(paired bootstrap by article)"
+    )
+
+
+def markdown_table(report: dict[str, Any]) -> str:
+    """Return the table of :func:`print_report` in Markdown, averages last."""
+    model, baseline = report["model"], report.get("baseline")
+    rows = ["| label | precision | recall | F1 | AP | support | TF-IDF F1 |", "|---|---|---|---|---|---|---|"]
+    for name, row in model["labels"].items():
+        cells = [shown(row[key]) for key in ("precision", "recall", "f1", "average_precision")]
+        other = shown(baseline["labels"][name]["f1"]) if baseline else ""
+        rows.append(f"| `{name}` | {' | '.join(cells)} | {row['support']} | {other} |")
+    for average in ("micro", "macro"):
+        cells = [shown(model[average][key]) for key in ("precision", "recall", "f1")]
+        other = shown(baseline[average]["f1"]) if baseline else ""
+        rows.append(f"| **{average}** | {' | '.join(cells)} | | | {other} |")
+    return "\n".join(rows)
+
+
+def shown(value: float | None) -> str:
+    """Return a figure with three decimals, a dash where it is undefined."""
+    return "-" if value is None else f"{value:.3f}"

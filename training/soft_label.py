@@ -1,0 +1,162 @@
+r"""Write a teacher's probabilities for sentences, as further training targets of a smaller model.
+
+    python training/soft_label.py --model training/runs/teacher-seed13/model training/runs/teacher-seed14/model \
+        --text TEXTS.jsonl.gz training/data/prepared/train.jsonl --exclude training/data/prepared/test.jsonl \
+        --output training/data/prepared/soft.jsonl
+
+Each line of a text file is an object with ``text``: an article, which is cut into sentences, a labelled sentence, or a
+labelled article, as training/data.py reads them. The probabilities of several models are averaged. Sentences that
+stand in a file given with ``--exclude`` are left out: name validation and test data there. A run that was stopped goes
+on where it is started again with the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+import ctclassify
+from ctclassify.engines.selection import ENGINE_NAMES
+from ctclassify.errors import CTClassifyError, DataError
+from training.files import read_lines
+
+_AT_ONCE = 2048
+"""Sentences between two writes: what a stop costs at most."""
+_DECIMALS = 4
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(description="Write a teacher's probabilities for sentences.")
+    parser.add_argument("--model", type=Path, nargs="+", required=True, help="model folders; several are averaged")
+    parser.add_argument("--text", type=Path, nargs="+", required=True, help="JSON lines with texts, also .gz")
+    parser.add_argument("--exclude", type=Path, nargs="*", default=[], help="JSON lines whose sentences are left out")
+    parser.add_argument("--output", type=Path, required=True, help="JSON lines of text and probabilities")
+    parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
+    args = parser.parse_args(argv)
+    try:
+        excluded = {_key(text) for text in read_sentences(args.exclude)}
+        texts = _distinct(read_sentences(args.text), excluded)
+        n_done = _check_start(args.output, texts)
+        models = [ctclassify.load(model, engine=args.engine) for model in args.model]
+        write_soft_labels(args.output, texts, models, n_done=n_done)
+    except (CTClassifyError, OSError) as error:
+        print(f"soft_label: {error}", file=sys.stderr)
+        return 2
+    print(f"saved {args.output}: {len(texts)} sentences")
+    return 0
+
+
+def read_sentences(paths: Iterable[Path]) -> Iterator[str]:
+    """Yield the sentences of JSON lines files.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        Files, also ``.gz``; each line an object with ``text``.
+
+    Yields
+    ------
+    str
+        In order: the labelled ``sentences`` of an article that has them, else those that the library's splitter finds.
+        A line with ``labels`` is one sentence, as it is.
+
+    Raises
+    ------
+    DataError
+        On a line that is no such object; it names the line.
+    """
+    for path in paths:
+        for line_number, line in read_lines(path):
+            try:
+                yield from _sentences(json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                message = f'expected an object with "text" ({error})'
+                raise DataError(message, path=path, line_number=line_number) from error
+
+
+def _sentences(row: dict[str, Any]) -> Iterator[str]:
+    """Yield the sentences of one row."""
+    text = row["text"]
+    if not isinstance(text, str):
+        raise TypeError(f"text is {type(text).__name__}")
+    if "labels" in row:
+        spans: Sequence[tuple[int, int]] = [(0, len(text))]
+    elif "sentences" in row:
+        spans = [(sentence["start"], sentence["end"]) for sentence in row["sentences"]]
+    else:
+        spans = ctclassify.split_sentences(text)
+    yield from (text[start:end] for start, end in spans if text[start:end].strip())
+
+
+def _key(text: str) -> str:
+    """Return what makes two sentences the same: letters and digits, whatever their case."""
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _distinct(texts: Iterable[str], excluded: set[str]) -> list[str]:
+    """Return each text once, in order, without those that are excluded."""
+    return [text for text in dict.fromkeys(texts) if _key(text) not in excluded]
+
+
+def _check_start(output: Path, texts: Sequence[str]) -> int:
+    """Return how many texts an earlier start has written; refuse a file of other texts, drop a line cut short."""
+    if not output.exists():
+        return 0
+    lines = output.read_bytes().split(b"\n")
+    whole = lines[:-1]  # what follows the last newline is empty, or a line that a stop cut short
+    for i, line in enumerate(whole):
+        if i >= len(texts) or json.loads(line).get("text") != texts[i]:
+            raise DataError(
+                "holds other sentences; give another --output, or remove it", path=output, line_number=i + 1
+            )
+    output.write_bytes(b"".join(line + b"\n" for line in whole))
+    return len(whole)
+
+
+def write_soft_labels(
+    output: Path, texts: Sequence[str], models: Sequence[ctclassify.SentenceClassifier], *, n_done: int = 0
+) -> None:
+    """Append the averaged probabilities of texts to a file.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        JSON lines of ``text`` and ``probabilities``; made if absent.
+    texts : sequence of str
+        All sentences.
+    models : sequence of SentenceClassifier
+        At least one; all with the same labels in the same order.
+    n_done : int
+        Texts from the start that the file holds already.
+
+    Raises
+    ------
+    DataError
+        If the models' labels differ.
+    """
+    names = models[0].label_names
+    if any(model.label_names != names for model in models):
+        raise DataError("the models have different labels; give models of one set", path=models[-1].folder.path)
+    with output.open("a", encoding="utf-8", newline="") as file:
+        for start in range(n_done, len(texts), _AT_ONCE):
+            part = texts[start : start + _AT_ONCE]
+            mean = np.mean([model.predict_proba(part) for model in models], axis=0)
+            for text, row in zip(part, mean, strict=True):
+                values = {name: round(float(p), _DECIMALS) for name, p in zip(names, row, strict=True)}
+                file.write(json.dumps({"text": text, "probabilities": values}, ensure_ascii=False) + "\n")
+            file.flush()
+            print(f"{min(start + _AT_ONCE, len(texts))} of {len(texts)}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
