@@ -54,4 +54,4 @@ class Calibration:
             In [0, 1].
         """
         lines = np.asarray(self.scale) * logits(probabilities) + np.asarray(self.bias)
-        return np.asarray(1 / (1 + np.exp(-lines)), dtype=np.float32)
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * lines), dtype=np.float32)  # the sigmoid, without overflow

@@ -213,7 +213,8 @@ class SentenceClassifier:
         Returns
         -------
         ndarray of bool, shape (n_texts,)
-            All False where the model folder has no review band, see :attr:`ModelFolder.review`.
+            All False where the model folder has no review band, see :attr:`ModelFolder.review`. The band was chosen at
+            the stored thresholds: at others its precision is not known.
 
         Raises
         ------

@@ -148,7 +148,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         What to write beside the checksums.
     """
     fields = {**manifest.to_dict(), "sha256": {name: sha256_file(folder / name) for name in _CHECKED}}
-    (folder / MANIFEST).write_text(json.dumps(fields, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    temporary = folder / f".{MANIFEST}.tmp"  # a stop on the way must not leave half a manifest
+    temporary.write_text(json.dumps(fields, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(folder / MANIFEST)
 
 
 def read_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -141,6 +142,20 @@ def test_a_teacher_writes_each_sentence_once_without_those_excluded(tiny_folder,
     np.testing.assert_allclose(soft.probabilities, tiny.predict_proba(soft.texts), atol=1e-4)
 
 
+def test_a_screen_keeps_labelled_sentences_and_a_fifth_of_the_rest(tiny):
+    texts = [f"Rain on the river {i}." for i in range(300)]
+
+    class Nothing:
+        def predict_proba(self, texts):
+            return np.full((len(texts), 3), 0.01, dtype=np.float32)
+
+    kept = soft_label.screened(texts, set(texts[:10]), Nothing())
+    assert kept[:10] == texts[:10]
+    assert 30 < len(kept) < 110
+    assert soft_label.screened(texts, set(), tiny) == texts  # the random tiny model finds something everywhere
+    assert soft_label.screened([], set(), tiny) == []
+
+
 def test_several_teachers_are_averaged(tiny_folder, tiny_mean_folder, texts, tmp_path):
     output = tmp_path / "soft.jsonl"
     arguments = soft_label_arguments(tiny_folder, texts, output)
@@ -156,15 +171,31 @@ def test_a_stopped_teacher_goes_on(tiny_folder, texts, tmp_path, monkeypatch):
     assert soft_label.main(soft_label_arguments(tiny_folder, texts, whole)) == 0
     lines = whole.read_bytes().splitlines(keepends=True)
     stopped.write_bytes(lines[0] + lines[1][:20])
+    shutil.copy(f"{whole}.teachers.json", f"{stopped}.teachers.json")
     assert soft_label.main(soft_label_arguments(tiny_folder, texts, stopped)) == 0
     assert stopped.read_bytes() == whole.read_bytes()
 
 
 def test_a_file_of_other_sentences_is_not_added_to(tiny_folder, texts, tmp_path, capsys):
     output = tmp_path / "soft.jsonl"
-    output.write_text(soft_row("Something else.", 0, 0, 0))
-    assert soft_label.main(soft_label_arguments(tiny_folder, texts, output)) == 2
-    assert "line 1: holds other sentences" in capsys.readouterr().err
+    arguments = soft_label_arguments(tiny_folder, texts, output)
+    assert soft_label.main(arguments) == 0
+    for line in (soft_row("Something else.", 0, 0, 0), "{\n"):
+        output.write_text(line)
+        assert soft_label.main(arguments) == 2
+        assert "line 1: holds other sentences, or is damaged" in capsys.readouterr().err
+
+
+def test_answers_of_another_teacher_are_not_added_to(tiny_folder, tiny_mean_folder, texts, tmp_path, capsys):
+    output = tmp_path / "soft.jsonl"
+    assert soft_label.main(soft_label_arguments(tiny_folder, texts, output)) == 0
+    assert soft_label.main(soft_label_arguments(tiny_mean_folder, texts, output)) == 2
+    assert "is from other teachers" in capsys.readouterr().err
+
+
+def test_an_article_with_a_held_out_sentence_is_left_out_whole(tiny_folder, texts, tmp_path):
+    held_out = {soft_label._key("Rain on the river.")}
+    assert list(soft_label.read_sentences([texts], excluded=held_out)) == ["The court. The law.", "Police raid."]
 
 
 def test_a_text_that_is_no_string_is_named(tiny_folder, texts, tmp_path, capsys):

@@ -48,8 +48,11 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         how = _decision(args)
-        folder = args.model if args.output is None else _copied(args.model, args.output)
-        manifest = calibrate(folder, args.data, how, engine=args.engine)
+        if args.output is not None and args.output.exists():
+            raise FileExistsError(f"{args.output} exists already; name a folder that does not")
+        manifest = choose(args.model, args.data, how, engine=args.engine)
+        folder = args.model if args.output is None else Path(shutil.copytree(args.model, args.output))
+        write_manifest(folder, manifest)
     except (CTClassifyError, OSError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2
@@ -58,19 +61,21 @@ def main(argv: list[str] | None = None) -> int:
     if manifest.review is not None:
         print(f"{manifest.review.share:.1%} of the sentences need review; the others reach micro-precision", end=" ")
         print(f"{manifest.review.target_precision}")
-    elif how.review_precision is not None:
+    elif how.review_precision:
         print(f"no review band reaches micro-precision {how.review_precision}: none was stored")
     print(f"saved {folder}")
+    if (folder / "metrics.json").exists():
+        print(f"{folder / 'metrics.json'} holds figures of the former thresholds: score the model again")
     return 0
 
 
-def calibrate(model: Path, data: list[Path], how: DecisionConfig, *, engine: str = "auto") -> Manifest:
-    """Choose a folder's manifest on labelled sentences and write it.
+def choose(model: Path, data: list[Path], how: DecisionConfig, *, engine: str = "auto") -> Manifest:
+    """Choose a folder's manifest on labelled sentences.
 
     Parameters
     ----------
     model : pathlib.Path
-        A model folder; its ``ctclassify.json`` is replaced.
+        A model folder; it stays as it is.
     data : list of pathlib.Path
         Labelled JSON lines.
     how : DecisionConfig
@@ -81,7 +86,7 @@ def calibrate(model: Path, data: list[Path], how: DecisionConfig, *, engine: str
     Returns
     -------
     Manifest
-        What was written.
+        For ``ctclassify.model_folder.write_manifest``.
 
     Raises
     ------
@@ -98,9 +103,7 @@ def calibrate(model: Path, data: list[Path], how: DecisionConfig, *, engine: str
         raise DataError("no sentence to calibrate on", path=data[0])
     y_score = SentenceClassifier(raw, make_engine(engine, raw)).predict_proba(sentences.texts)
     y_true = indicator_matrix(sentences.labels, folder.label_names)
-    manifest = decide(y_true, y_score, folder.label_names, how, max_tokens=folder.max_tokens)
-    write_manifest(model, manifest)
-    return manifest
+    return decide(y_true, y_score, folder.label_names, how, max_tokens=folder.max_tokens)
 
 
 def _decision(args: argparse.Namespace) -> DecisionConfig:
@@ -110,20 +113,11 @@ def _decision(args: argparse.Namespace) -> DecisionConfig:
             calibration=args.calibration,
             objective=args.objective,
             precision_floors=tuple(args.precision_floors),
-            review_precision=args.review_precision or None,
+            review_precision=args.review_precision or False,
         )
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors())
         raise DataError(problems, path=args.model) from error
-
-
-def _copied(model: Path, output: Path) -> Path:
-    """Return a copy of a model folder; refuse to write over anything."""
-    read_model_folder(model)
-    if output.exists():
-        raise FileExistsError(f"{output} exists already; name a folder that does not")
-    shutil.copytree(model, output)
-    return output
 
 
 if __name__ == "__main__":

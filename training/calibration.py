@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize  # what scikit-learn rests on
+from scipy.special import expit
 
 from ctclassify.calibration import Calibration, logits
+from training.config import CalibrationMethod
 
-__all__ = ["CalibrationMethod", "fit_calibration"]
-
-CalibrationMethod: TypeAlias = Literal["none", "temperature", "platt"]
+__all__ = ["fit_calibration"]
 
 _PRIOR = 4.0
 """Weight of the common line in a label's own, in nats a unit of distance squared: few positives stay near it."""
@@ -62,11 +60,13 @@ def _fit(
 
     def loss(line: _Floats) -> tuple[float, _Floats]:
         z = line[0] * x + line[1]
-        residual = 1 / (1 + np.exp(-z)) - y
+        residual = expit(z) - y
         away = line - origin
         value = (np.logaddexp(0, z) - y * z).sum() + prior * (away**2).sum()
         gradient = np.array([residual @ x, residual.sum() if has_bias else 0.0]) + 2 * prior * away
         return float(value), gradient
 
     found = minimize(loss, origin, jac=True, method="L-BFGS-B", bounds=[(_MIN_SCALE, None), (None, None)])
+    if not np.isfinite(found.x).all():
+        raise RuntimeError(f"the calibration did not converge: {found.message}")
     return round(float(found.x[0]), 6), round(float(found.x[1]), 6)

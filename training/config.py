@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ctclassify.errors import DataError
-from training.calibration import CalibrationMethod
 from training.encoder import MINILM
-from training.losses import LossName
 
 __all__ = [
+    "CalibrationMethod",
     "DataConfig",
     "DecisionConfig",
     "DistillationConfig",
+    "LossName",
     "ModelConfig",
     "OptimisationConfig",
     "TrainingConfig",
     "load_config",
 ]
+
+CalibrationMethod: TypeAlias = Literal["none", "temperature", "platt"]
+LossName: TypeAlias = Literal["bce", "asymmetric"]
 
 _Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 _Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -124,14 +127,19 @@ class DecisionConfig(_Section):
     """The set of thresholds that is used unless a caller names another: f1, f0.5, f2, precision-FLOOR."""
     precision_floors: tuple[_Share, ...] = (0.8, 0.9, 0.95)
     """For each, a set of thresholds ``precision-FLOOR`` is stored: the lowest ones that keep each label's precision."""
-    review_precision: _Share | None = 0.95
-    """Micro-precision that the sentences outside the review band reach on the validation data; none for no band."""
+    review_precision: _Share | Literal[False] = 0.95
+    """Micro-precision that the sentences outside the review band reach on the validation data; false for no band."""
 
     @model_validator(mode="after")
     def _objective_is_tuned(self) -> Self:
         floors = [f"precision-{floor:g}" for floor in self.precision_floors]
         if self.objective.startswith("precision") and self.objective not in floors:
             raise ValueError(f"objective {self.objective} is not among precision_floors, which give {floors}")
+        if self.calibration == "none" and self.review_precision:
+            raise ValueError(
+                "calibration none has no review band: expected errors rest on calibrated probabilities; "
+                "set review_precision to false"
+            )
         return self
 
 

@@ -54,7 +54,7 @@ def decide(
     }
     chosen = sets[how.objective]
     review = None
-    if how.review_precision is not None:
+    if how.review_precision:
         review = choose_review_band(y_true, probabilities, probabilities >= chosen, how.review_precision)
     return Manifest(
         thresholds=_named(label_names, chosen),
@@ -93,7 +93,8 @@ def choose_review_band(
     order = np.argsort(errors, kind="stable")
     true_positives = np.cumsum((indicators & y_true.astype(bool)).sum(1)[order])
     n_predicted = np.cumsum(indicators.sum(1)[order])
-    reaches = true_positives >= target_precision * n_predicted
+    # Sentences without any label reach every precision: a band that leaves only those would promise nothing.
+    reaches = (n_predicted > 0) & (true_positives >= target_precision * n_predicted)
     # Texts with equal errors go together: a limit can only stand after the last of them.
     is_last = np.append(np.diff(errors[order]) > 0, True)[: len(order)]
     ends = np.flatnonzero(reaches & is_last)

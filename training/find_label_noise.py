@@ -97,6 +97,8 @@ def read_predictions(path: Path, sentences: LabelledSentences, label_names: Sequ
             row: dict[str, Any] = json.loads(line)
             rows.append([float(row["probabilities"][name]) for name in label_names])
             is_same = i < len(sentences) and set(row["labels"]) == set(sentences.labels[i])
+            if not all(0 <= p <= 1 for p in rows[-1]):
+                raise ValueError("a probability is not in [0, 1]")
         except (ValueError, TypeError, KeyError) as error:
             message = f'expected an object with "labels" and "probabilities" of each label ({error!r})'
             raise DataError(message, path=path, line_number=line_number) from error

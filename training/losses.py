@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-__all__ = ["LossName", "Objective", "asymmetric_loss", "bernoulli_divergence", "positive_weights"]
+from training.config import LossName
 
-LossName: TypeAlias = Literal["bce", "asymmetric"]
+__all__ = ["Objective", "asymmetric_loss", "bernoulli_divergence", "positive_weights"]
 
 _GAMMA_NEGATIVE = 4.0
 _MARGIN = 0.05

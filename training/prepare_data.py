@@ -30,7 +30,7 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
 from ctclassify.errors import DataError
 from training.files import read_lines, write_text
 
-__all__ = ["candidate_sentences", "find_texts", "read_standoff"]
+__all__ = ["candidate_sentences", "find_texts", "read_standoff", "text_files"]
 
 DATA = Path(__file__).resolve().parent / "data"
 STANDOFF = DATA / "corpus" / "standoff.csv"
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         rows, n_shared = _without_shared_documents(read_standoff(STANDOFF))
         if args.as_annotated:
             rows = [{**row, "labels": row["labels_before"]} if row["reason"] else row for row in rows]
-        texts = find_texts(_files(args.text), {row["sha256"] for row in rows})
+        texts = find_texts(text_files(args.text), {row["sha256"] for row in rows})
         missing = [row for row in rows if row["sha256"] not in texts]
         if not texts:
             print(
@@ -145,8 +145,14 @@ def _skip_space(text: str, position: int) -> int:
     return position
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    """Return the JSON lines files among some files and folders, sorted within a folder."""
+def text_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the JSON lines files among some files and folders, sorted within a folder.
+
+    Raises
+    ------
+    DataError
+        If a path is neither such a file nor a folder that holds one.
+    """
     files: list[Path] = []
     for path in paths:
         inside = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ctclassify.model_folder import sha256_file
-from training.config import TrainingConfig
+from training.config import ModelConfig, OptimisationConfig, TrainingConfig
 from training.data import LabelledSentences
 
 __all__ = ["describe_run", "describe_software", "differences"]
@@ -83,7 +83,9 @@ def differences(first: dict[str, Any], now: dict[str, Any]) -> list[str]:
     -------
     list of str
         ``name: value at first -> value now`` for each value of the config, data checksum and encoder that differs, in
-        order; empty where none does. The paths of the data do not count, nor a part that ``first`` lacks as a whole.
+        order; empty where none does. The paths of the data do not count, nor ``[decision]``, which is taken once the
+        weights stand, nor a part that ``first`` lacks as a whole, nor a field that it lacks and that has its default
+        now: the field is younger than the run.
     """
     found = []
     for part in ("config", "encoder"):
@@ -93,7 +95,10 @@ def differences(first: dict[str, Any], now: dict[str, Any]) -> list[str]:
             found += [
                 f"{name}: {then.get(name)!r} -> {later.get(name)!r}"
                 for name in names
-                if then.get(name) != later.get(name) and not name.endswith("].path")
+                if then.get(name) != later.get(name)
+                and not name.endswith("].path")
+                and not name.startswith("config.decision.")
+                and not (name not in then and name in _DEFAULTS and later[name] == _DEFAULTS[name])
             ]
     return found
 
@@ -145,3 +150,10 @@ def _commit() -> str | None:
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--abbrev=40", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
+
+
+_DEFAULTS = {
+    **_flat({"model": ModelConfig().model_dump(), "optimisation": OptimisationConfig().model_dump()}, "config"),
+    "config.distillation": None,
+}
+"""Values of the fields that a config leaves out."""

@@ -5,17 +5,19 @@ r"""Write a teacher's probabilities for sentences, as further training targets o
         --output training/data/prepared/soft.jsonl
 
 Each line of a text file is an object with ``text``: an article, which is cut into sentences, a labelled sentence, or a
-labelled article, as training/data.py reads them. The probabilities of several models are averaged. Sentences that
-stand in a file given with ``--exclude`` are left out: name validation and test data there. A run that was stopped goes
-on where it is started again with the same arguments.
+labelled article, as training/data.py reads them. The probabilities of several models are averaged. A line that holds a
+sentence of a file given with ``--exclude`` is left out whole: name validation and test data there. ``--screen MODEL``
+spares a slow teacher: of the sentences without labels in which that (small) model finds nothing, one in five is kept. A
+run that was stopped goes on where it is started again with the same arguments.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,15 @@ import numpy as np
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
-from training.files import read_lines
+from training.files import read_json_object, read_lines, write_text
+from training.prepare_data import candidate_sentences
 
 _AT_ONCE = 2048
 """Sentences between two writes: what a stop costs at most."""
 _DECIMALS = 4
+_SCREEN_BELOW = 0.05
+_KEPT_OF_256 = 51
+"""A fifth of the checksums' first bytes."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,14 +46,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, nargs="+", required=True, help="model folders; several are averaged")
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="JSON lines with texts, also .gz")
     parser.add_argument("--exclude", type=Path, nargs="*", default=[], help="JSON lines whose sentences are left out")
+    parser.add_argument(
+        "--screen", type=Path, help="a model folder; most sentences in which it finds nothing are left out"
+    )
     parser.add_argument("--output", type=Path, required=True, help="JSON lines of text and probabilities")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
     args = parser.parse_args(argv)
     try:
         excluded = {_key(text) for text in read_sentences(args.exclude)}
-        texts = _distinct(read_sentences(args.text), excluded)
-        n_done = _check_start(args.output, texts)
+        texts = list(dict.fromkeys(read_sentences(args.text, excluded=excluded)))
+        if args.screen is not None:
+            texts = screened(texts, set(read_sentences(args.text, only_labelled=True)), ctclassify.load(args.screen))
         models = [ctclassify.load(model, engine=args.engine) for model in args.model]
+        _check_teacher(args.output, models)
+        n_done = _check_start(args.output, texts)
         write_soft_labels(args.output, texts, models, n_done=n_done)
     except (CTClassifyError, OSError) as error:
         print(f"soft_label: {error}", file=sys.stderr)
@@ -56,13 +68,20 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def read_sentences(paths: Iterable[Path]) -> Iterator[str]:
+def read_sentences(
+    paths: Iterable[Path], *, only_labelled: bool = False, excluded: Set[str] = frozenset()
+) -> Iterator[str]:
     """Yield the sentences of JSON lines files.
 
     Parameters
     ----------
     paths : iterable of pathlib.Path
         Files, also ``.gz``; each line an object with ``text``.
+    only_labelled : bool
+        Pass over lines without ``labels`` and ``sentences``.
+    excluded : set of str
+        Letters and digits of held-out sentences, as :func:`_key` gives them; a line of which any stretch that may be a
+        sentence is one of them is passed over: its other sentences are of the same document.
 
     Yields
     ------
@@ -78,7 +97,12 @@ def read_sentences(paths: Iterable[Path]) -> Iterator[str]:
     for path in paths:
         for line_number, line in read_lines(path):
             try:
-                yield from _sentences(json.loads(line))
+                row = json.loads(line)
+                if only_labelled and not {"labels", "sentences"} & set(row):
+                    continue
+                if excluded and any(_key(part) in excluded for part in candidate_sentences(row["text"])):
+                    continue
+                yield from _sentences(row)
             except (ValueError, TypeError, KeyError) as error:
                 message = f'expected an object with "text" ({error})'
                 raise DataError(message, path=path, line_number=line_number) from error
@@ -98,28 +122,67 @@ def _sentences(row: dict[str, Any]) -> Iterator[str]:
     yield from (text[start:end] for start, end in spans if text[start:end].strip())
 
 
+def screened(texts: Sequence[str], kept: set[str], model: ctclassify.SentenceClassifier) -> list[str]:
+    """Leave out most sentences in which a model finds nothing.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Sentences.
+    kept : set of str
+        Sentences to keep whatever the model finds.
+    model : SentenceClassifier
+        Finds nothing where no label has a probability of 0.05.
+
+    Returns
+    -------
+    list of str
+        In order. Of those left out otherwise, the fifth whose checksum is lowest stays: a student must see them too.
+    """
+    finds_something = model.predict_proba(texts).max(1, initial=0.0) >= _SCREEN_BELOW
+    return [
+        text
+        for text, is_found in zip(texts, finds_something, strict=True)
+        if is_found or text in kept or hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] < _KEPT_OF_256
+    ]
+
+
 def _key(text: str) -> str:
     """Return what makes two sentences the same: letters and digits, whatever their case."""
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _distinct(texts: Iterable[str], excluded: set[str]) -> list[str]:
-    """Return each text once, in order, without those that are excluded."""
-    return [text for text in dict.fromkeys(texts) if _key(text) not in excluded]
+def _check_teacher(output: Path, models: Sequence[ctclassify.SentenceClassifier]) -> None:
+    """Write beside the output which teachers it is from; refuse to go on with others."""
+    path = output.with_name(f"{output.name}.teachers.json")
+    keys = ("sha256", "engine", "engine_version", "precision", "is_calibrated", "thresholds")
+    now = {"teachers": [{key: model.info()[key] for key in keys} for model in models]}
+    if not output.exists():
+        write_text(path, json.dumps(now, indent=1) + "\n")
+    elif not path.is_file() or read_json_object(path) != now:
+        raise DataError(
+            "is from other teachers, or from another engine; give another --output, or remove it", path=output
+        )
 
 
 def _check_start(output: Path, texts: Sequence[str]) -> int:
     """Return how many texts an earlier start has written; refuse a file of other texts, drop a line cut short."""
     if not output.exists():
         return 0
+    n_bytes = 0
     lines = output.read_bytes().split(b"\n")
     whole = lines[:-1]  # what follows the last newline is empty, or a line that a stop cut short
     for i, line in enumerate(whole):
-        if i >= len(texts) or json.loads(line).get("text") != texts[i]:
-            raise DataError(
-                "holds other sentences; give another --output, or remove it", path=output, line_number=i + 1
-            )
-    output.write_bytes(b"".join(line + b"\n" for line in whole))
+        try:
+            is_same = i < len(texts) and json.loads(line)["text"] == texts[i]
+        except (ValueError, TypeError, KeyError):
+            is_same = False
+        if not is_same:
+            message = "holds other sentences, or is damaged; give another --output, or remove it"
+            raise DataError(message, path=output, line_number=i + 1)
+        n_bytes += len(line) + 1
+    with output.open("r+b") as file:  # cut in place: hours of a teacher's answers are never rewritten
+        file.truncate(n_bytes)
     return len(whole)
 
 

@@ -61,13 +61,15 @@ def tune_for_precision(
     Returns
     -------
     ndarray of float64, shape (n_labels,)
-        Three decimals, shrunk as in :func:`tune_thresholds`; ``common`` is the lowest single one with that
-        micro-precision. A label that never reaches the floor gets 0.99 for its own.
+        Three decimals, rounded up. ``common`` is the lowest single one with that micro-precision. A label's own is
+        drawn towards it as in :func:`tune_thresholds`, but upwards only, so that its precision on this data keeps the
+        floor; 0.99 for a label that never reaches it, ``common`` for one without positives.
     """
     true_positives, n_predicted, n_positive = _counts(y_true, y_score)
     own = np.array([_lowest_at(p, n, floor) for p, n in zip(true_positives.T, n_predicted.T, strict=True)])
     common = _lowest_at(true_positives.sum(1), n_predicted.sum(1), floor)
-    return _shrunk(own, common, n_positive)
+    shrunk = _shrunk(own, common, n_positive)
+    return np.where(n_positive > 0, np.maximum(np.ceil(own * 1000 - 1e-9) / 1000, shrunk), common)
 
 
 def _counts(y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32]) -> tuple[_Counts, _Counts, _Counts]:

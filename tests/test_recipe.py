@@ -1,0 +1,102 @@
+"""The whole recipe on tiny encoders: from texts to a student, and nothing twice."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+
+from tests.conftest import LABELS
+from training import finetune, prepare_data, recipe
+
+SENTENCES = {
+    "train": [("A bomb killed police in the town.", "attack|casualties"), ("The court and the law.", "policy")],
+    "validation": [("A bomb in the bank.", "attack"), ("Rain on the river.", "")],
+    "test": [("Troops wounded in the raid.", "casualties")],
+}
+
+
+@pytest.fixture
+def world(tmp_path, tiny_folder, tiny_mean_folder, monkeypatch):
+    """Texts, a stand-off file, project articles and two configs, all in a temporary folder."""
+    prepared, project = tmp_path / "prepared", tmp_path / "project"
+    project.mkdir()
+    rows, texts = [], [{"text": f"Police raid the town on day {i}."} for i in range(40)]
+    for split, sentences in SENTENCES.items():
+        for i, (text, labels) in enumerate(sentences * 3):
+            sum_ = hashlib.sha256(text.encode()).hexdigest()
+            rows.append([f"{split}{i}", split, "wcep", f"{split}-{i}#0", "2020", sum_, labels, "", "", "", ""])
+            texts.append({"text": text})
+        article = {"id": split, "text": f"Rain {split}.", "sentences": [{"start": 0, "end": 4, "labels": []}]}
+        (project / f"{split}.jsonl").write_text(json.dumps(article) + "\n")
+    standoff = tmp_path / "standoff.csv"
+    with standoff.open("w", newline="") as file:
+        columns = ["id", "split", "source", "key", "date", "sha256", "labels", "annotator_a", "annotator_b"]
+        csv.writer(file).writerows([[*columns, "labels_before", "reason"], *rows])
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
+    body = f"""
+[data]
+train = ["prepared/train.jsonl", "project/train.jsonl"]
+validation = ["prepared/validation.jsonl", "project/validation.jsonl"]
+label_names = {json.dumps(LABELS)}
+[model]
+base = "{tiny_folder}"
+max_length = 16
+[optimisation]
+num_train_epochs = 1
+bf16 = false
+"""
+    (tmp_path / "teacher.toml").write_text('name = "teacher"\n' + body)
+    (tmp_path / "screen.toml").write_text('name = "screen"\n' + body)
+    (tmp_path / "student.toml").write_text('name = "student"\n' + body + '[distillation]\nsoft = ["soft.jsonl"]\n')
+    monkeypatch.setattr(prepare_data, "STANDOFF", standoff)
+    monkeypatch.setattr(prepare_data, "DATA", tmp_path)
+    monkeypatch.setattr(recipe, "PREPARED", prepared)
+    monkeypatch.setattr(recipe, "PROJECT", project)
+    monkeypatch.setattr(finetune, "RUNS", tmp_path / "runs")
+    return tmp_path, ["--text", str(tmp_path / "texts.jsonl"), "--encoder", str(tiny_mean_folder)]
+
+
+def arguments(world) -> list[str]:
+    """The command line."""
+    folder, start = world
+    configs = ["--screen-config", str(folder / "screen.toml")]
+    configs += ["--teacher-config", str(folder / "teacher.toml"), "--student-config", str(folder / "student.toml")]
+    return [*start, *configs, "--teacher-seeds", "13", "14"]
+
+
+def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
+    folder, _ = world
+    monkeypatch.chdir(folder)
+    assert recipe.main(arguments(world)) == 0
+    soft = [json.loads(line)["text"] for line in (folder / "soft.jsonl").read_text().splitlines()]
+    assert any(text.startswith("Police raid") for text in soft)  # some, whatever the screen finds
+    assert "A bomb killed police in the town." in soft
+    held_out = {text for split in ("validation", "test") for text, _ in SENTENCES[split]}
+    assert not held_out & set(soft)
+    metrics = json.loads((folder / "runs" / "student" / "metrics.json").read_text())
+    assert set(metrics) == {"validation", "project_validation"}
+    assert (folder / "runs" / "teacher-seed14" / "model" / "ctclassify.json").is_file()
+
+
+def test_what_is_done_is_left_alone(world, capsys, monkeypatch):
+    folder, _ = world
+    assert recipe.main(arguments(world)) == 0
+    weights = folder / "runs" / "student" / "model" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    capsys.readouterr()
+    assert recipe.main(arguments(world)) == 0
+    assert weights.stat().st_mtime_ns == before
+    assert capsys.readouterr().out.count("finished already") == 4
+
+
+def test_a_step_that_fails_stops_the_recipe(world, capsys):
+    folder, _ = world
+    (folder / "texts.jsonl").write_text('{"text": "Nothing of it."}\n')
+    assert recipe.main(arguments(world)) == 2
+    assert "prepare_data.py failed" in capsys.readouterr().err
+    assert not (folder / "runs").exists()

@@ -1,0 +1,130 @@
+r"""From data to the shipped model in one command, which goes on where it was stopped.
+
+    python training/recipe.py --text FOLDER_OR_FILE [...] --encoder FOLDER
+
+``--text`` names the corpus's texts (JSON lines, see training/data/README.md): the annotated sentences are found in
+them, and their other sentences are taught to the student by the teacher. ``--encoder`` is the folder of
+all-mpnet-base-v2. Steps, each left alone where it is done: join labels and texts; fine-tune the teachers
+(configs/teacher.toml, one a seed), and a small model on the labels alone (configs/minilm.toml), which spares them most
+sentences in which it finds nothing; write the teachers' probabilities; fine-tune the student (configs/student.toml);
+score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
+chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from transformers.utils.logging import disable_progress_bar
+
+from ctclassify.engines.selection import ENGINE_NAMES
+from ctclassify.errors import CTClassifyError, DataError
+from training import evaluate, finetune, prepare_data, soft_label
+from training.config import TrainingConfig, load_config
+from training.files import read_json_object
+from training.once import train_once
+
+HERE = Path(__file__).resolve().parent
+PREPARED = HERE / "data" / "prepared"
+PROJECT = HERE / "data" / "project"
+_MOST_MISSING = 0.05
+"""Share of the corpus's sentences that may be missing: the public texts lack under 1%."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(description="Make the shipped model from its data.")
+    parser.add_argument("--text", type=Path, nargs="+", required=True, help="folders or files, .jsonl or .jsonl.gz")
+    parser.add_argument("--encoder", type=Path, required=True, help="the folder of all-mpnet-base-v2")
+    parser.add_argument("--teacher-seeds", type=int, nargs="+", default=[13], help="one teacher a seed; averaged")
+    parser.add_argument(
+        "--engine", choices=ENGINE_NAMES, default="auto", help="runs the teachers; torch-cpu-bf16 where there is no GPU"
+    )
+    parser.add_argument("--teacher-config", type=Path, default=HERE / "configs" / "teacher.toml")
+    parser.add_argument("--screen-config", type=Path, default=HERE / "configs" / "minilm.toml")
+    parser.add_argument("--student-config", type=Path, default=HERE / "configs" / "student.toml")
+    args = parser.parse_args(argv)
+    disable_progress_bar()
+    try:
+        _prepare(args.text)
+        teachers = [_teacher(args.teacher_config, args.encoder, seed) for seed in args.teacher_seeds]
+        screen = _train(load_config(args.screen_config))
+        _soft_labels(args.text, teachers, args.student_config, screen=screen / "model", engine=args.engine)
+        student = _train(load_config(args.student_config))
+        for model in (*teachers, student):
+            _score(model)
+    except (CTClassifyError, OSError) as error:
+        print(f"recipe: {error}", file=sys.stderr)
+        return 2
+    print(f"done: {student / 'model'}")
+    return 0
+
+
+def _step(code: int, what: str) -> None:
+    """Stop where a script has failed; it has said why."""
+    if code:
+        raise DataError(f"{what} failed with exit code {code}, see above; then start the same command again", path=HERE)
+
+
+def _prepare(texts: Sequence[Path]) -> None:
+    """Join labels and texts, unless that is done."""
+    missing = PREPARED / "missing.csv"  # written last
+    if missing.is_file():
+        print(f"{PREPARED}: made already; remove it to make it anew")
+    else:
+        _step(prepare_data.main(["--text", *map(str, texts), "--output", str(PREPARED)]), "prepare_data.py")
+    n_missing = len(missing.read_text(encoding="utf-8").splitlines()) - 1
+    n_rows = len(prepare_data.read_standoff(prepare_data.STANDOFF))
+    if n_missing > _MOST_MISSING * n_rows:
+        message = f"{n_missing} of {n_rows} sentences were not found; give the texts that training/data/README.md names"
+        raise DataError(message, path=missing)
+
+
+def _teacher(config_path: Path, encoder: Path, seed: int) -> Path:
+    """Fine-tune a teacher; return its run's folder."""
+    config = load_config(config_path)
+    model = config.model.model_copy(update={"base": str(encoder.resolve())})
+    # As finetune.py --seed names it.
+    return train_once(
+        config.model_copy(update={"model": model, "seed": seed}), finetune.RUNS / f"{config.name}-seed{seed}"
+    )
+
+
+def _train(config: TrainingConfig) -> Path:
+    """Fine-tune, go on, or leave alone what is finished; return the run's folder."""
+    return train_once(config, finetune.RUNS / config.name)
+
+
+def _soft_labels(
+    texts: Sequence[Path], teachers: Sequence[Path], student_config: Path, *, screen: Path, engine: str
+) -> None:
+    """Write the teachers' probabilities of every sentence that is no validation or test sentence."""
+    distillation = load_config(student_config).distillation
+    if distillation is None or len(distillation.soft) != 1:
+        raise DataError("expected a [distillation] section with one file, which this step writes", path=student_config)
+    labelled = [PREPARED / "train.jsonl", PROJECT / "train.jsonl"]
+    held_out = [folder / f"{split}.jsonl" for folder in (PREPARED, PROJECT) for split in ("validation", "test")]
+    arguments = ["--model", *(str(teacher / "model") for teacher in teachers)]
+    arguments += ["--text", *map(str, [*labelled, *prepare_data.text_files(texts)])]
+    arguments += ["--exclude", *map(str, held_out), "--output", str(distillation.soft[0])]
+    _step(soft_label.main([*arguments, "--engine", engine, "--screen", str(screen)]), "soft_label.py")
+
+
+def _score(run: Path) -> None:
+    """Score a run on the two validation sets, apart."""
+    for name, folder in (("validation", PREPARED), ("project_validation", PROJECT)):
+        output = run / "metrics.json"
+        report = read_json_object(output) if output.exists() else {}
+        if name not in report:
+            arguments = ["--model", str(run / "model"), "--data", str(folder / "validation.jsonl"), "--name", name]
+            _step(evaluate.main([*arguments, "--output", str(output)]), "evaluate.py")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
