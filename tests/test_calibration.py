@@ -18,7 +18,9 @@ from ctclassify.review import ReviewBand, expected_errors
 from training import calibrate
 from training.calibration import fit_calibration
 from training.config import DecisionConfig
+from training.data import LabelledSentences
 from training.decision import choose_review_band, decide
+from training.evaluation.calibration_methods import METHODS, compare_methods
 from training.thresholds import tune_for_precision, tune_thresholds
 
 THRESHOLDS = {"attack": 0.5, "casualties": 0.4, "policy": 0.6}
@@ -262,6 +264,24 @@ def test_calibrating_anew_leaves_the_weights_and_starts_from_raw_probabilities(f
     assert (copy / "ctclassify.json").read_bytes() == once
     assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert ctclassify.load(copy, engine="openvino-fp32").folder.review is None
+
+
+def test_ways_of_calibrating_are_compared_and_nothing_is_written(folder, labelled, capsys):
+    before = (folder / "ctclassify.json").read_bytes()
+    assert calibrate.main(["--model", str(folder), "--data", str(labelled), "--compare"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(METHODS)
+    assert (folder / "ctclassify.json").read_bytes() == before
+
+
+def test_the_right_way_of_calibrating_has_the_least_log_loss():
+    y_true, y_score = simulated(4_000, scale=0.5, bias=0.7)
+    names = ("attack", "policy")
+    labels = tuple(tuple(n for n, y in zip(names, row, strict=True) if y) for row in y_true)
+    texts = tuple(map(str, range(4_000)))
+    found = compare_methods(LabelledSentences(texts=texts, labels=labels, documents=texts), y_score, names)
+    assert min(found, key=lambda method: found[method]["log_loss"]) == "platt"
+    assert found["platt"]["ece"] < 0.02 < found["none"]["ece"]
 
 
 def test_calibrating_refuses_what_it_cannot_do(folder, labelled, tmp_path, capsys):

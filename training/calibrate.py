@@ -2,8 +2,9 @@ r"""Choose a model folder's calibration, thresholds and review band anew, on lab
 
     python training/calibrate.py --model training/runs/mine/model --data validation.jsonl
 
-The weights stay, ``ctclassify.json`` is rewritten; ``--output FOLDER`` leaves the model folder as it is and
-writes a copy. Never give test data: the figures measured on it afterwards would flatter.
+The weights stay, ``ctclassify.json`` is rewritten; ``--output FOLDER`` leaves the model folder as it is and writes a
+copy. ``--compare`` shows, by cross-validation on the sentences, what each way of calibrating would do, and writes
+nothing. Never give test data: the figures measured on it afterwards would flatter.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 
 from ctclassify.classifier import SentenceClassifier
 from ctclassify.engines.selection import ENGINE_NAMES, make_engine
 from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.manifest import Manifest
-from ctclassify.model_folder import read_model_folder, write_manifest
+from ctclassify.model_folder import ModelFolder, read_model_folder, write_manifest
 from training.config import DecisionConfig
-from training.data import indicator_matrix, read_labelled
+from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.decision import decide
 
 
@@ -38,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, required=True, help="a model folder")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="labelled JSON lines; never test data")
     parser.add_argument("--output", type=Path, help="write a copy of the folder here instead of changing it")
+    parser.add_argument("--compare", action="store_true", help="compare the ways of calibrating; write nothing")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
     parser.add_argument("--calibration", default=defaults.calibration, help="none, temperature or platt")
     parser.add_argument("--objective", default=defaults.objective, help="f1, f0.5, f2 or precision-FLOOR")
@@ -50,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
         how = _decision(args)
         if args.output is not None and args.output.exists():
             raise FileExistsError(f"{args.output} exists already; name a folder that does not")
+        if args.compare:
+            _print_comparison(args.model, args.data, args.engine)
+            return 0
         manifest = choose(args.model, args.data, how, engine=args.engine)
         folder = args.model if args.output is None else Path(shutil.copytree(args.model, args.output))
         write_manifest(folder, manifest)
@@ -95,15 +102,31 @@ def choose(model: Path, data: list[Path], how: DecisionConfig, *, engine: str = 
     ModelFolderError, EngineError
         If the model cannot be loaded.
     """
+    folder, sentences, y_score = _scored(model, data, engine)
+    y_true = indicator_matrix(sentences.labels, folder.label_names)
+    return decide(y_true, y_score, folder.label_names, how, max_tokens=folder.max_tokens)
+
+
+def _scored(
+    model: Path, data: list[Path], engine: str
+) -> tuple[ModelFolder, LabelledSentences, npt.NDArray[np.float32]]:
+    """Return folder, sentences, and the model's own probabilities: those before any calibration."""
     folder = read_model_folder(model)
-    # The model's own probabilities are wanted: those before the calibration that is to be replaced.
     raw = replace(folder, manifest=replace(folder.manifest, calibration=None))
     sentences = read_labelled(data, folder.label_names)
     if not len(sentences):
         raise DataError("no sentence to calibrate on", path=data[0])
-    y_score = SentenceClassifier(raw, make_engine(engine, raw)).predict_proba(sentences.texts)
-    y_true = indicator_matrix(sentences.labels, folder.label_names)
-    return decide(y_true, y_score, folder.label_names, how, max_tokens=folder.max_tokens)
+    return folder, sentences, SentenceClassifier(raw, make_engine(engine, raw)).predict_proba(sentences.texts)
+
+
+def _print_comparison(model: Path, data: list[Path], engine: str) -> None:
+    """Print what each way of calibrating does to log loss, Brier score and calibration error."""
+    from training.evaluation.calibration_methods import compare_methods  # scikit-learn loads slowly
+
+    folder, sentences, y_score = _scored(model, data, engine)
+    print(f"{'':12} log loss  Brier   ECE     ({len(sentences)} sentences, cross-validated by document)")
+    for method, row in compare_methods(sentences, y_score, folder.label_names).items():
+        print(f"{method:12} {row['log_loss']:.4f}    {row['brier']:.4f}  {row['ece']:.4f}")
 
 
 def _decision(args: argparse.Namespace) -> DecisionConfig:

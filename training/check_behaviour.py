@@ -32,6 +32,8 @@ from ctclassify.classifier import SentenceClassifier
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.model_folder import sha256_file
+from training.evaluation.model_scores import describe_engine, describe_model
+from training.evaluation.outputs import check_writable
 from training.files import read_json_object, read_lines, write_text
 
 CASE_FILES = tuple(
@@ -105,25 +107,28 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     args = parser.parse_args(argv)
     try:
+        if args.output:
+            check_writable(args.output)
         reports = read_json_object(args.output) if args.output and args.output.exists() else {}
         classifier = ctclassify.load(args.model, engine=args.engine)
         cases = read_cases(args.cases, classifier.label_names)
-    except CTClassifyError as error:
+        predicted = predict_cases(classifier, cases)
+        rows = summarize(cases, predicted, n_labels=len(classifier.label_names))
+        reports[args.name] = {
+            "data": [{"file": path.name, "sha256": sha256_file(path)} for path in args.cases],
+            "engine": describe_engine(classifier),
+            "model_folder": describe_model(classifier),
+            "capabilities": rows,
+        }
+    except (CTClassifyError, OSError) as error:
         print(f"check_behaviour: {error}", file=sys.stderr)
         return 2
-    predicted = predict_cases(classifier, cases)
-    rows = summarize(cases, predicted, n_labels=len(classifier.label_names))
     if args.markdown:
         print(markdown_table(rows))
     else:
         print_table(rows)
     print_failures(cases, predicted, n_each=args.failures)
     if args.output:
-        reports[args.name] = {
-            "data": [{"file": path.name, "sha256": sha256_file(path)} for path in args.cases],
-            "engine": {key: classifier.info()[key] for key in ("engine", "engine_version", "precision")},
-            "capabilities": rows,
-        }
         try:
             write_text(args.output, json.dumps(reports, indent=1) + "\n")
         except OSError as error:

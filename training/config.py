@@ -127,7 +127,7 @@ class DecisionConfig(_Section):
     """The set of thresholds that is used unless a caller names another: f1, f0.5, f2, precision-FLOOR."""
     precision_floors: tuple[_Share, ...] = (0.8, 0.9, 0.95)
     """For each, a set of thresholds ``precision-FLOOR`` is stored: the lowest ones that keep each label's precision."""
-    review_precision: _Share | Literal[False] = 0.95
+    review_precision: _Share | Literal[False] = 0.9
     """Micro-precision that the sentences outside the review band reach on the validation data; false for no band."""
 
     @model_validator(mode="after")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
 
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
-from ctclassify.errors import CTClassifyError, DataError
+from ctclassify.errors import CTClassifyError
 from ctclassify.model_folder import sha256_file
 from training.config import load_config
 from training.evaluation.analysis import analyse, headline, read_sliceable
@@ -35,6 +34,7 @@ from training.evaluation.model_scores import (
     score_baseline,
     score_model,
 )
+from training.evaluation.outputs import check_writable
 from training.evaluation.report_text import markdown_table, print_report
 from training.evaluation.spread import spread_of_reports
 from training.files import read_json_object, write_text
@@ -51,10 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         output = args.output or _usual_output(args)
         # The folder of a cross-validation is made when its data is known to be good.
         for path in filter(None, (args.output if args.cv else output, args.html)):
-            _check_writable(path)
+            check_writable(path)
         reports = read_json_object(output) if output and output.exists() else {}
         report = _report(args)
-    except (CTClassifyError, FileExistsError) as error:
+    except (CTClassifyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     if args.markdown:
@@ -121,13 +121,6 @@ def _usual_output(args: argparse.Namespace) -> Path | None:
     if args.model is None or len(args.model) > 1 or not args.model[0].is_dir():
         return None
     return Path(args.model[0]) / "metrics.json"
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse, before anything is scored, what cannot be written."""
-    folder = path.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise DataError(f"cannot be written; expected {folder} as a folder that you may write into", path=path)
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:

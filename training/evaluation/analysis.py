@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from training.evaluation.metrics import evaluate_predictions
 from training.evaluation.reliability import reliability
 from training.evaluation.review_figures import review_figures
 from training.evaluation.slices import field_values, length_values, slice_figures
+from training.files import read_lines
 
 __all__ = ["Predictions", "analyse", "headline", "read_sliceable"]
 
@@ -73,14 +75,15 @@ def read_sliceable(
     label_names : sequence of str
         The labels that may occur.
     slice_by : sequence of str or None
-        Fields that some row must have; None takes ``source`` and ``genre`` where a row has them.
+        Fields that some row must have; None takes ``source`` and ``genre`` where a row has them
+        and none has anything but text there.
 
     Raises
     ------
     DataError
         As ``read_labelled``, and if no row has a field of ``slice_by``.
     """
-    wanted = tuple(dict.fromkeys(_USUAL_FIELDS if slice_by is None else slice_by))
+    wanted = _text_fields(paths, _USUAL_FIELDS) if slice_by is None else tuple(dict.fromkeys(slice_by))
     sentences = read_labelled(paths, label_names, keep_fields=wanted)
     absent = [name for name in wanted if all(value is None for value in sentences.fields[name])]
     if absent and slice_by is not None and len(sentences):
@@ -90,6 +93,20 @@ def read_sliceable(
     return LabelledSentences(
         texts=sentences.texts, labels=sentences.labels, documents=sentences.documents, fields=present
     )
+
+
+def _text_fields(paths: Sequence[Path], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that hold text or nothing in every row; ``read_labelled`` names what is no row or no file."""
+    kept = tuple(names)
+    for path in filter(Path.is_file, paths):
+        for _, line in read_lines(path):
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(row, dict):
+                kept = tuple(name for name in kept if isinstance(row.get(name), str | None))
+    return kept
 
 
 def headline(predictions: Predictions) -> dict[str, Any]:

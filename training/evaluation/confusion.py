@@ -33,8 +33,8 @@ def confusion(
     dict
         ``label_names``, the order of rows and columns. ``missed_given``: in row i and column j the sentences that miss
         label i and are wrongly given label j. A sentence with two misses and two wrong labels counts in four cells:
-        what a multi-label truth leaves open is not guessed. ``labels``: for each label ``n_missed`` and
-        ``n_given_wrongly``, and how many of them stand ``alone``, with no error of the other kind in their sentence.
+        what a multi-label truth leaves open is not guessed. ``labels``: for each label ``n_false_negative`` and
+        ``n_false_positive``, and how many of them stand ``alone``, with no error of the other kind in their sentence.
         ``true_together`` and ``predicted_together``: sentences with labels i and j both, on the diagonal all with
         i. ``top``: the 20 largest cells of ``missed_given`` above 0, largest first, equal ones in label order.
     """
@@ -43,10 +43,10 @@ def confusion(
     pairs = _together(missed, wrong)
     labels = {
         name: {
-            "n_missed": int(missed[:, j].sum()),
-            "n_missed_alone": int((missed[:, j] & ~wrong.any(1)).sum()),
-            "n_given_wrongly": int(wrong[:, j].sum()),
-            "n_given_wrongly_alone": int((wrong[:, j] & ~missed.any(1)).sum()),
+            "n_false_negative": int(missed[:, j].sum()),
+            "n_false_negative_alone": int((missed[:, j] & ~wrong.any(1)).sum()),
+            "n_false_positive": int(wrong[:, j].sum()),
+            "n_false_positive_alone": int((wrong[:, j] & ~missed.any(1)).sum()),
         }
         for j, name in enumerate(label_names)
     }

@@ -73,8 +73,7 @@ def html_page(report: Mapping[str, Any], *, name: str) -> str:
 def _provenance(report: Mapping[str, Any]) -> str:
     """Return what was scored on what, by which engine."""
     folder, engine = report["model_folder"], report["engine"]
-    checksum = folder["sha256"].get("model.safetensors")
-    model = f"{escape(folder['name'])} {f'<code>{escape(checksum)}</code>' if checksum else ''}"
+    model = f"{escape(folder['name'])} {_checksums(folder['sha256'])}"
     data = "".join(
         f"<li>{escape(each['file'])} <code>{escape(each['sha256'])}</code></li>\n" for each in report["data"]
     )
@@ -87,6 +86,12 @@ def _provenance(report: Mapping[str, Any]) -> str:
         f"{report['model']['n_texts']} sentences of {report['model']['n_documents']} articles, SHA-256 of the files:"
         f"</p>\n<ul>\n{data}</ul>\n{note}"
     )
+
+
+def _checksums(sums: Mapping[str, str]) -> str:
+    """Return the checksums of what decides the figures: the weights, and the thresholds beside them."""
+    names = ("model.safetensors", "ctclassify.json")
+    return ", ".join(f"{name} <code>{escape(sums[name])}</code>" for name in names if name in sums)
 
 
 def _headline(report: Mapping[str, Any]) -> str:
@@ -114,7 +119,7 @@ def _labels(report: Mapping[str, Any]) -> str:
         calibration, errors = report["reliability"]["labels"][name], report["confusion"]["labels"][name]
         cells += [figure_cell(calibration["ece"]), figure_cell(calibration["brier"])]
         other = [figure_cell(baseline["labels"][name]["f1"])] if baseline else []
-        rows.append([name, *cells, row["support"], errors["n_missed"], errors["n_given_wrongly"], *other])
+        rows.append([name, *cells, row["support"], errors["n_false_negative"], errors["n_false_positive"], *other])
     headings = ["label", "precision", "recall", "F1", "AP", "ECE", "Brier", "support", "missed", "given wrongly"]
     headings += ["TF-IDF F1"] if baseline else []
     return "<h2>Labels</h2>\n" + table("Figures of each label", headings, rows)
@@ -162,9 +167,12 @@ def _comparison(report: Mapping[str, Any]) -> str:
         rows.append([f"{average} F1", *cells])
     other = part["model_folder"]
     headings = ["", "model", "other", "difference", "95% interval", "p (two-sided)"]
-    checksum = escape(other["sha256"].get("model.safetensors", ""))
-    caption = f"Less {other['name']}, paired bootstrap by article, {part['n_resamples']} resamples"
-    return f"<h2>Comparison</h2>\n{table(caption, headings, rows)}<p>Other model: <code>{checksum}</code></p>\n"
+    caption = (
+        f"Less {other['name']}: {part['n_documents']} articles, {part['n_resamples']} resamples (interval) "
+        "and swaps (p) by article"
+    )
+    note = f"<p>Other model: {_checksums(other['sha256'])}</p>\n"
+    return f"<h2>Comparison</h2>\n{table(caption, headings, rows)}{note}"
 
 
 def _slices(slices: Mapping[str, Any]) -> str:

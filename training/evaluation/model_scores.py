@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import ctclassify
 from ctclassify.errors import DataError, LabelError
+from ctclassify.manifest import MANIFEST
+from ctclassify.model_folder import sha256_file
 from training.config import TrainingConfig
 from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.evaluation.analysis import Predictions
@@ -16,7 +20,7 @@ from training.evaluation.bootstrap import N_RESAMPLES, paired_bootstrap
 from training.evaluation.counts import label_counts, rounded
 from training.thresholds import tune_thresholds
 
-__all__ = ["compare_models", "describe_engine", "describe_model", "score_baseline", "score_model"]
+__all__ = ["compare_models", "describe_engine", "describe_model", "score_baseline", "score_model", "short_name"]
 
 
 def score_model(
@@ -113,7 +117,7 @@ def compare_models(predictions: Predictions, other: ctclassify.SentenceClassifie
     Returns
     -------
     dict
-        ``model_folder`` of the other, ``n_resamples``, and for ``micro_f1`` and ``macro_f1`` what
+        ``model_folder`` of the other, ``n_resamples``, ``n_documents``, and for ``micro_f1`` and ``macro_f1`` what
         :func:`training.evaluation.bootstrap.paired_bootstrap` gives, above 0 where the model in question is better,
         with ``other``, the other model's figure.
 
@@ -129,6 +133,7 @@ def compare_models(predictions: Predictions, other: ctclassify.SentenceClassifie
     return {
         "model_folder": describe_model(other),
         "n_resamples": N_RESAMPLES,
+        "n_documents": tested["n_documents"],
         "micro_f1": {"other": rounded(counts.micro_f1()), **tested["micro_f1"]},
         "macro_f1": {"other": rounded(counts.macro_f1()), **tested["macro_f1"]},
     }
@@ -140,5 +145,26 @@ def describe_engine(classifier: ctclassify.SentenceClassifier) -> dict[str, Any]
 
 
 def describe_model(classifier: ctclassify.SentenceClassifier) -> dict[str, Any]:
-    """Return ``name`` of a model's folder (the last part of its path) and ``sha256`` of each of its files."""
-    return {"name": classifier.folder.path.resolve().name, "sha256": dict(classifier.folder.checksums)}
+    """Return ``name`` of a model's folder and ``sha256`` of each of its files, of the manifest with its thresholds too."""
+    folder = classifier.folder
+    manifest = {MANIFEST: sha256_file(folder.path / MANIFEST)}
+    return {"name": short_name(str(folder.path.resolve())), "sha256": {**folder.checksums, **manifest}}
+
+
+def short_name(model: str) -> str:
+    """Return a model's short name, safe in a file name.
+
+    Parameters
+    ----------
+    model : str
+        A folder or a name on the Hub.
+
+    Returns
+    -------
+    str
+        The last part, or that of the run for ``runs/<name>/model``; a hyphen for what is no letter, digit, ``.``,
+        ``_`` or ``-``.
+    """
+    path = Path(model)
+    name = path.parent.name if path.name == "model" and path.parent.name else path.name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

@@ -76,7 +76,7 @@ def _comparison_line(comparison: dict[str, Any], average: str) -> str:
     return (
         f"{average}-F1 less that of {comparison['model_folder']['name']} ({shown(row['other'])}): "
         f"{shown(row['difference'])}, 95% interval {shown(low)} to {shown(high)}, p = {shown(row['p_value'])} "
-        "(paired bootstrap by article)"
+        f"(paired bootstrap and randomisation test by article; {comparison['n_documents']} articles)"
     )
 
 

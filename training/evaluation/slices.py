@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ __all__ = ["NO_VALUE", "field_values", "length_values", "slice_figures"]
 
 NO_VALUE = "(none)"
 """Slice of the rows that lack a field: left out silently, they would hide that the slices are not all of the data."""
+
+_YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?=(?:\d{4})?(?!\d))")
+"""A year that stands alone, or begins a date of eight digits."""
 
 _LENGTHS = ((1, "1-9"), (10, "10-19"), (20, "20-29"), (30, "30-39"), (40, "40+"))
 """Shortest length of each slice in words, and its name."""
@@ -63,8 +67,14 @@ def slice_figures(
 
 
 def field_values(name: str, values: Sequence[str | None]) -> list[str]:
-    """Return the slice of each text by a field: its value, of a ``date`` the year."""
-    return [NO_VALUE if value is None else value[:4] if name == "date" else value for value in values]
+    """Return the slice of each text by a field: its value, of a ``date`` the first year in it where there is one."""
+    return [NO_VALUE if value is None else _year(value) if name == "date" else value for value in values]
+
+
+def _year(date: str) -> str:
+    """Return the first year in a date, ISO 8601 or RFC 2822; the date itself without one."""
+    found = _YEAR.search(date)
+    return found[0] if found else date
 
 
 def length_values(texts: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -35,7 +35,13 @@ def spread_of_reports(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def spread(values: Sequence[float | None]) -> dict[str, float | int | None]:
     """Return ``n`` values that are defined, their ``mean``, ``sd``, ``min`` and ``max``; None where undefined.
 
-    The standard deviation is that of a sample (n - 1 below): it speaks of the seeds that were not run, too.
+    The standard deviation is that of a sample (n - 1 below). Over seeds it speaks of the seeds that were not run, too.
+    Over folds it does not: their training sets overlap, so that the figures depend on each other, and no estimate from
+    them of the variance of another cross-validation is unbiased [1]_; read it as a description of these folds.
+
+    References
+    ----------
+    .. [1] Bengio and Grandvalet, No Unbiased Estimator of the Variance of K-Fold Cross-Validation, JMLR 5, 2004.
     """
     defined = [value for value in values if value is not None]
     return {
