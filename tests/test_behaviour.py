@@ -268,11 +268,23 @@ def test_the_report_stands_beside_the_others(arguments, tmp_path):
     assert reports["test"] == {"kept": 1}
     assert [row["n_cases"] for row in reports["behaviour"]["capabilities"]] == [2, 1]
     assert len(reports["behaviour"]["data"][0]["sha256"]) == 64
+    assert {"ctclassify.json", "model.safetensors"} <= set(reports["behaviour"]["model_folder"]["sha256"])
 
 
-def test_a_report_that_cannot_be_written_is_an_error(arguments, tmp_path, capsys):
-    assert check_behaviour.main([*arguments, "--output", str(tmp_path / "absent" / "metrics.json")]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+def test_a_report_that_cannot_be_written_is_told_before_scoring(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(check_behaviour, "predict_cases", lambda *_: pytest.fail("scored"))
+    for output in (tmp_path / "absent" / "metrics.json", tmp_path):
+        assert check_behaviour.main([*arguments, "--output", str(output)]) == 2
+        assert f"{output}: cannot be written" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_opened_is_named(arguments, tmp_path, monkeypatch, capsys):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(check_behaviour, "sha256_file", refused)
+    assert check_behaviour.main(arguments) == 2
+    assert "cases.jsonl" in capsys.readouterr().err
 
 
 def test_a_model_without_the_codebooks_labels_is_refused(tiny_folder, capsys):

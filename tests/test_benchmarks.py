@@ -20,7 +20,7 @@ from tests.conftest import LABELS
 from training import finetune
 from training.benchmarks import prepare, run
 from training.benchmarks.metrics import METRICS, benchmark_figures, example_based_f1
-from training.benchmarks.report import markdown_table, summarise
+from training.benchmarks.report import markdown_table
 from training.benchmarks.tasks import SPLITS, TASKS, Task
 from training.config import load_config
 from training.data import read_labelled
@@ -236,6 +236,7 @@ learning_rate = 1e-2
 bf16 = false
 [decision]
 calibration = "none"
+review_precision = false
 """
     )
     return path
@@ -260,7 +261,7 @@ def test_two_seeds_are_trained_scored_and_reported(config, tiny_folder, tmp_path
             values = [each["figures"][key][metric] for each in report["runs"]]
             figure = report["figures"][key][metric]
             assert figure["mean"] == pytest.approx(np.mean(values), abs=1e-4)
-            assert figure["std"] == pytest.approx(np.std(values, ddof=1), abs=1e-4)
+            assert figure["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-4)
     for each in report["runs"]:
         assert not each["is_calibrated"]
         assert each["train_seconds"] >= 0
@@ -297,10 +298,32 @@ def test_a_finished_run_is_not_repeated(config, monkeypatch, capsys):
 
 def test_a_finished_run_of_something_else_is_refused(config, capsys):
     assert run.main(arguments(config, "--seeds", "1")) == 0
+    (config.parent / "results.json").unlink()
     config.write_text(config.read_text().replace("learning_rate = 1e-2", "learning_rate = 2e-2"))
     assert run.main(arguments(config, "--seeds", "1")) == 2
     message = capsys.readouterr().err
     assert "run.json: a finished run of something else, config.optimisation.learning_rate: 0.01 -> 0.02" in message
+
+
+def test_a_result_of_another_config_is_not_replaced(config, tiny_folder, tmp_path, monkeypatch, capsys):
+    assert run.main(arguments(config, "--seeds", "1")) == 0
+    results = (tmp_path / "results.json").read_text()
+    stored = json.loads(results)["satp"][tiny_folder.name]["config"]
+    assert stored["optimisation"]["learning_rate"] == 0.01
+    assert len(stored["data"]["train"][0]["sha256"]) == 64
+    assert "seed" not in stored
+    assert run.main(arguments(config, "--seeds", "2")) == 0  # another seed is no other config
+    results = (tmp_path / "results.json").read_text()
+    other = tmp_path / "other.toml"
+    text = config.read_text().replace("benchmark-tiny", "benchmark-other")
+    other.write_text(text.replace("learning_rate = 1e-2", "learning_rate = 2e-2"))
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "finetune", lambda *_, **__: pytest.fail("trained"))
+        assert run.main(arguments(other, "--seeds", "1")) == 2
+    error = capsys.readouterr().err
+    assert f"results.json: holds a result of {tiny_folder.name} by another config, config.name: " in error
+    assert "config.optimisation.learning_rate: 0.01 -> 0.02" in error
+    assert (tmp_path / "results.json").read_text() == results
 
 
 def test_a_stopped_run_goes_on(config, monkeypatch, tmp_path):
@@ -325,20 +348,6 @@ def test_another_base_has_its_own_run_and_row(config, tiny_folder, tmp_path, mon
     names = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert names == ["benchmark-tiny-larger-seed1", "benchmark-tiny-seed1"]
     assert list(json.loads((tmp_path / "results.json").read_text())["satp"]) == [tiny_folder.name, "larger"]
-
-
-@pytest.mark.parametrize(
-    ("base", "name"),
-    [
-        ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
-        ("answerdotai/ModernBERT-base", "ModernBERT-base"),
-        ("/work/training/runs/minilm/model", "minilm"),
-        ("models/ctclassify-minilm", "ctclassify-minilm"),
-        ("my encoder", "my-encoder"),
-    ],
-)
-def test_short_names_of_encoders(base, name):
-    assert run.base_name(base) == name
 
 
 @pytest.mark.parametrize("split", SPLITS.values())
@@ -371,13 +380,6 @@ def test_wrong_options_are_refused(wrong):
 # Report
 
 
-def test_mean_and_standard_deviation_over_seeds():
-    seeds = [dict.fromkeys(METRICS, value) for value in (0.5, 0.7, 0.9)]
-    assert summarise(seeds)["micro_f1"] == {"mean": 0.7, "std": 0.2}
-    assert summarise(seeds[:1])["micro_f1"] == {"mean": 0.5, "std": None}
-    assert summarise([*seeds, dict.fromkeys(METRICS, None)])["micro_f1"] == {"mean": None, "std": None}
-
-
 def test_the_table_says_what_was_not_run(tmp_path, capsys):
     assert run.main(["--markdown", "--output", str(tmp_path / "results.json")]) == 0
     printed = capsys.readouterr().out
@@ -387,9 +389,9 @@ def test_the_table_says_what_was_not_run(tmp_path, capsys):
 
 def test_the_table_shows_means_and_deviations():
     figures = {
-        "example_based_f1": {"mean": 0.8, "std": 0.0123},
-        "micro_f1": {"mean": 0.7, "std": None},
-        "macro_f1": {"mean": None, "std": None},
+        "example_based_f1": {"n": 2, "mean": 0.8, "sd": 0.0123},
+        "micro_f1": {"n": 2, "mean": 0.7, "sd": None},
+        "macro_f1": {"n": 1, "mean": 0.6, "sd": None},  # of the other seed it is undefined
     }
     table = markdown_table({"satp": {"minilm": {"seeds": [1, 2], "figures": {"0.5": figures}}}})
     assert "| satp | minilm, here | 0.5 | 0.800 ± 0.012 | 0.700 | - | 2 |" in table

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file
+
 import ctclassify
 from ctclassify.errors import DataError
 from tests.conftest import LABELS
-from training import cross_validation, evaluate
+from training import evaluate, finetune
 from training.config import load_config
 from training.cross_validation import cross_validate
 from training.data import LabelledSentences, read_labelled
@@ -40,7 +43,7 @@ def write_rows(path, prefix, n):
 @pytest.fixture
 def config(tmp_path, tiny_folder, monkeypatch):
     """A config of one short epoch on the tiny encoder, whose runs lie in the test's folder."""
-    monkeypatch.setattr(cross_validation, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(finetune, "RUNS", tmp_path / "runs")
     write_rows(tmp_path / "train.jsonl", "t", 9)
     write_rows(tmp_path / "validation.jsonl", "v", 3)
     path = tmp_path / "tiny.toml"
@@ -159,7 +162,7 @@ def test_a_stopped_cross_validation_goes_on_and_trains_no_fold_twice(config, tmp
     stop_at = 0
     resumed = cross_validate(settings, n_folds=3, engine="openvino-fp32")
     assert n_steps == 3 + 4
-    assert "fold 1 is trained already" in capsys.readouterr().out
+    assert "fold-1: finished already" in capsys.readouterr().out
     whole = cross_validate(settings, tmp_path / "whole", n_folds=3, engine="openvino-fp32")
     assert n_steps == 3 + 4 + 6
     assert resumed["model"] == whole["model"]
@@ -170,8 +173,55 @@ def test_a_stopped_cross_validation_goes_on_and_trains_no_fold_twice(config, tmp
 def test_trained_folds_of_another_config_are_not_taken(config, tmp_path, monkeypatch):
     cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
     config.write_text(config.read_text().replace("learning_rate = 1e-2", "learning_rate = 2e-2"))
-    with pytest.raises(DataError, match=r"run\.json: the fold was trained from something else, .*learning_rate: 0\.01"):
+    with pytest.raises(DataError, match=r"run\.json: a finished run of something else, .*learning_rate: 0\.01"):
         cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
+
+
+def test_trained_folds_of_another_encoder_are_not_taken(config, tmp_path, tiny_folder):
+    encoder = shutil.copytree(tiny_folder, tmp_path / "encoder")
+    config.write_text(config.read_text().replace(str(tiny_folder), str(encoder)))
+    cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
+    weights = load_file(encoder / "model.safetensors")
+    save_file({name: 2 * weight for name, weight in weights.items()}, encoder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(DataError, match=r"run\.json: a finished run of something else, encoder\.sha256\.model"):
+        cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
+
+
+def test_a_file_given_twice_is_learned_twice_and_scored_once(config, tmp_path):
+    write_rows(tmp_path / "few.jsonl", "f", 2)
+    config.write_text(config.read_text().replace('["train.jsonl"]', '["few.jsonl", "train.jsonl", "few.jsonl"]'))
+    report = cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
+    folder = tmp_path / "runs" / "tiny-cv"
+    rows = [json.loads(line) for line in (folder / "out-of-fold.jsonl").read_text().splitlines()]
+    once = read_labelled([tmp_path / "few.jsonl", tmp_path / "train.jsonl"], LABELS)
+    assert report["model"]["n_texts"] == len(rows) == len(once)
+    assert [row["document"] for row in rows] == list(once.documents)
+    assert [each["file"] for each in report["data"]] == ["few.jsonl", "train.jsonl"]
+    for fold in (1, 2):
+        learned = read_labelled([folder / "data" / f"fold-{fold}-train.jsonl"], LABELS)
+        others = [row["document"] for row in rows if row["fold"] != fold]
+        few = [document for document in others if document.startswith("f")]
+        assert list(learned.documents) == [*others, *few]
+
+
+def test_no_local_path_is_written(config, tmp_path):
+    for name in ("train.jsonl", "more/train.jsonl", "validation.jsonl"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps({"text": t, "labels": its}) + "\n" for t, its in SENTENCES))
+    # A document of both sides, so that the rest of the validation data is written, too.
+    for name in ("train.jsonl", "validation.jsonl"):
+        path = tmp_path / name
+        path.write_text(path.read_text() + '{"text": "A raid.", "labels": ["attack"], "document": "d:1"}\n')
+    config.write_text(config.read_text().replace('["train.jsonl"]', '["train.jsonl", "more/train.jsonl"]'))
+    report = cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
+    folder = tmp_path / "runs" / "tiny-cv"
+    rows = [json.loads(line) for line in (folder / "out-of-fold.jsonl").read_text().splitlines()]
+    lines = [f"train.jsonl:{i}" for i in range(1, 7)]
+    assert [row["document"] for row in rows] == [*lines, "d:1", *lines]
+    assert report["model"]["n_documents"] == 13  # lines of two files of one name are not one document
+    for path in [folder / "out-of-fold.jsonl", *(folder / "data").iterdir()]:
+        assert str(tmp_path) not in path.read_text()
 
 
 def test_no_threshold_is_tuned_on_a_document_that_is_held_out(config, tmp_path, capsys):

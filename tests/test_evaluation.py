@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +16,19 @@ from ctclassify.errors import DataError, LabelError
 from tests.conftest import LABELS
 from training import evaluate
 from training.data import LabelledSentences, read_labelled
+from training.evaluation import bootstrap
 from training.evaluation.analysis import Predictions, analyse, read_sliceable
-from training.evaluation.bootstrap import N_RESAMPLES, document_intervals, paired_bootstrap, resample_weights
+from training.evaluation.bootstrap import (
+    MIN_DOCUMENTS,
+    N_RESAMPLES,
+    document_intervals,
+    paired_bootstrap,
+    resample_weights,
+)
 from training.evaluation.confusion import confusion
 from training.evaluation.curves import MAX_POINTS, precision_recall_curves
 from training.evaluation.metrics import evaluate_predictions
-from training.evaluation.model_scores import compare_models, score_model
+from training.evaluation.model_scores import compare_models, describe_model, score_model, short_name
 from training.evaluation.reliability import expected_calibration_error, reliability
 from training.evaluation.review_figures import review_figures
 from training.evaluation.slices import NO_VALUE, field_values, length_values, slice_figures
@@ -38,44 +46,87 @@ DOCUMENTS = ("x", "x", "y", "y", "z")
 # --- bootstrap
 
 
+def repeated(*matrices, n=4):
+    """Return the rows n times, each time in documents of their own, with these: enough for a test."""
+    documents = [f"{document}{i}" for i in range(n) for document in DOCUMENTS]
+    return *(np.tile(matrix, (n, 1)) for matrix in matrices), documents
+
+
+def right_but_in(n_wrong, n_documents):
+    """Return a truth of one label and one sentence a document, with a model that is right and one that misses some."""
+    y_true = np.ones((n_documents, 1), dtype=np.int8)
+    return y_true, y_true == 1, np.arange(n_documents)[:, None] >= n_wrong, [str(i) for i in range(n_documents)]
+
+
 def test_the_paired_difference_is_the_difference_of_the_figures():
     better = Y_TRUE.astype(bool)
-    found = paired_bootstrap(Y_TRUE, better, Y_PRED, DOCUMENTS)
+    found = paired_bootstrap(*repeated(Y_TRUE, better, Y_PRED))
     # The second model: tp 4, fp 3, fn 1, so micro-F1 2/3; macro-F1 of the labels that occur (2/3 + 4/5) / 2.
     assert found["micro_f1"]["difference"] == pytest.approx(1 - 2 / 3, abs=1e-4)
     assert found["macro_f1"]["difference"] == pytest.approx(1 - (2 / 3 + 0.8) / 2, abs=1e-4)
-    turned = paired_bootstrap(Y_TRUE, Y_PRED, better, DOCUMENTS)
+    turned = paired_bootstrap(*repeated(Y_TRUE, Y_PRED, better))
     assert turned["micro_f1"]["difference"] == -found["micro_f1"]["difference"]
     assert turned["micro_f1"]["interval"] == [-end for end in reversed(found["micro_f1"]["interval"])]
     assert turned["micro_f1"]["p_value"] == found["micro_f1"]["p_value"]
 
 
 def test_equal_models_do_not_differ():
-    found = paired_bootstrap(Y_TRUE, Y_PRED, Y_PRED, DOCUMENTS)
+    found = paired_bootstrap(*repeated(Y_TRUE, Y_PRED, Y_PRED))
     assert found["micro_f1"] == {"difference": 0.0, "interval": [0.0, 0.0], "p_value": 1.0}
 
 
 def test_the_smallest_p_value_is_not_zero():
-    y_true = np.ones((50, 1), dtype=np.int8)
-    worse = np.ones((50, 1), dtype=bool)
-    worse[::2] = False
-    found = paired_bootstrap(y_true, y_true.astype(bool), worse, [str(i) for i in range(50)])
-    assert found["micro_f1"]["p_value"] == round(2 / (N_RESAMPLES + 1), 4)
+    # All 40 that differ must be swapped, or none, for the difference to be as large: 2 / 2^40.
+    found = paired_bootstrap(*right_but_in(40, 50))
+    assert found["micro_f1"]["p_value"] == round(1 / (N_RESAMPLES + 1), 4)
 
 
-def test_the_p_value_of_one_document_in_four_is_the_chance_to_miss_it():
-    # Only document d differs; a resample of four misses it with chance (3/4)^4 = 0.316, and then the models tie.
-    y_true = np.ones((4, 1), dtype=np.int8)
-    worse = np.array([[True], [True], [True], [False]])
-    found = paired_bootstrap(y_true, y_true.astype(bool), worse, list("abcd"))
-    assert found["micro_f1"]["p_value"] == pytest.approx(2 * 0.75**4, abs=0.05)
+@pytest.mark.parametrize(("n_wrong", "chance"), [(1, 1.0), (2, 0.5), (4, 0.125)])
+def test_the_p_value_is_the_chance_that_coins_give_the_difference(n_wrong, chance):
+    # Of 12 documents the second model misses some: the difference stays where these are swapped together, and is
+    # smaller where they are not. One alone always keeps it.
+    found = paired_bootstrap(*right_but_in(n_wrong, 12))
+    assert found["micro_f1"]["difference"] == round(1 - 2 * (12 - n_wrong) / (24 - n_wrong), 4)
+    assert found["micro_f1"]["p_value"] == pytest.approx(chance, abs=0.04)
+    assert found["macro_f1"] == found["micro_f1"]
+
+
+def test_a_p_value_by_hand(monkeypatch):
+    # Ten documents, the second model misses the first two. Swapped are: none, both, the first, the second.
+    coins = np.zeros((4, 10))
+    coins[1, :2] = coins[2, 0] = coins[3, 1] = 1
+    monkeypatch.setattr(bootstrap, "_coins", lambda n_groups, seed: iter([coins]))
+    # F1 is 1 and 16/18; the differences are 2/18, -2/18, 0, 0: two of four are as large.
+    found = paired_bootstrap(*right_but_in(2, 10))["micro_f1"]
+    assert found["difference"] == round(2 / 18, 4)
+    assert found["p_value"] == (1 + 2) / (1 + 4)
+
+
+def test_a_swap_without_a_figure_counts_against_significance():
+    # No label is true, each model gives one: with both at one model the other has no F1, and else both have 0.
+    y_true = np.zeros((10, 1), dtype=np.int8)
+    first, second = (np.arange(10)[:, None] == place for place in (0, 1))
+    found = paired_bootstrap(y_true, first, second, [str(i) for i in range(10)])
+    assert found["micro_f1"]["difference"] == 0.0
+    assert found["micro_f1"]["p_value"] == 1.0
+    assert found["macro_f1"] == {"difference": None, "interval": [None, None], "p_value": None}
+
+
+@pytest.mark.parametrize("n_documents", [1, 2, MIN_DOCUMENTS - 1])
+def test_few_documents_have_a_difference_but_no_interval_and_no_p_value(n_documents):
+    y_true, right, worse, _ = right_but_in(30, 60)
+    found = paired_bootstrap(y_true, right, worse, [str(i % n_documents) for i in range(60)])
+    expected = {"difference": 0.3333, "interval": [None, None], "p_value": None}
+    assert found == {"n_documents": n_documents, "micro_f1": expected, "macro_f1": expected}
 
 
 def test_both_models_are_scored_on_the_same_resamples():
     # Each document has one hit by either model: their F1 is equal on every resample that is drawn once for both.
-    y_true = np.tile([[1, 1]], (6, 1)).astype(np.int8)
-    first, second = (np.tile([row], (6, 1)) for row in ([True, False], [False, True]))
-    assert paired_bootstrap(y_true, first, second, list("aabbcc"))["micro_f1"]["interval"] == [0.0, 0.0]
+    y_true = np.tile([[1, 1]], (24, 1)).astype(np.int8)
+    first, second = (np.tile([row], (24, 1)) for row in ([True, False], [False, True]))
+    found = paired_bootstrap(y_true, first, second, list("abcdefghijkl") * 2)
+    assert found["n_documents"] == 12
+    assert found["micro_f1"]["interval"] == [0.0, 0.0]
 
 
 def test_documents_are_drawn_whole():
@@ -91,6 +142,7 @@ def test_no_documents_have_no_difference():
     nothing = np.zeros((0, 3), dtype=bool)
     found = paired_bootstrap(nothing.astype(np.int8), nothing, nothing, [])
     assert found["macro_f1"] == {"difference": None, "interval": [None, None], "p_value": None}
+    assert found["n_documents"] == 0
 
 
 def test_as_many_resamples_are_drawn_as_are_reported():
@@ -194,6 +246,9 @@ def test_lengths_fall_into_their_slices():
 
 def test_a_date_is_sliced_by_year_and_a_missing_value_shows():
     assert field_values("date", ["2001-06-15", None]) == ["2001", NO_VALUE]
+    dates = ["Sun, 27 Feb 2022 13:27:02 +0000", "20220227T132702Z", "27/02/1999", "Tue, 1 Mar 2011 20:12:00 +2030"]
+    assert field_values("date", dates) == ["2022", "2022", "1999", "2011"]
+    assert field_values("date", ["yesterday", "1645968422", ""]) == ["yesterday", "1645968422", ""]
     assert field_values("source", ["wcep"]) == ["wcep"]
 
 
@@ -231,6 +286,20 @@ def test_a_field_that_is_no_string_is_refused(tmp_path):
     assert len(read_labelled([path], LABELS)) == 1
 
 
+def test_a_usual_field_that_is_no_text_is_dropped_unless_asked_for(tmp_path):
+    path = tmp_path / "data.jsonl"
+    rows = [{"source": "wcep", "genre": "wire"}, {"source": ["x"]}, {"source": None}]
+    path.write_text("".join(json.dumps({"text": "a", "labels": [], **row}) + "\n" for row in rows))
+    assert read_sliceable([path], LABELS, None).fields == {"genre": ("wire", None, None)}
+    with pytest.raises(DataError, match='line 2: expected "source" as a string'):
+        read_sliceable([path], LABELS, ["source"])
+    path.write_text("{\n")
+    with pytest.raises(DataError, match="line 1: not JSON"):
+        read_sliceable([path], LABELS, None)
+    with pytest.raises(DataError, match="no such file"):
+        read_sliceable([tmp_path / "absent.jsonl"], LABELS, None)
+
+
 def test_usual_fields_are_sliced_where_present_and_named_ones_must_be(mixed):
     assert set(read_sliceable([mixed], LABELS, None).fields) == {"source", "genre"}
     assert set(read_sliceable([mixed], LABELS, ["date"]).fields) == {"date"}
@@ -248,16 +317,16 @@ def test_confusion_by_hand():
     found = confusion(y_true, y_pred, NAMES)
     assert found["missed_given"] == [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
     assert found["labels"]["a"] == {
-        "n_missed": 3,
-        "n_missed_alone": 1,
-        "n_given_wrongly": 0,
-        "n_given_wrongly_alone": 0,
+        "n_false_negative": 3,
+        "n_false_negative_alone": 1,
+        "n_false_positive": 0,
+        "n_false_positive_alone": 0,
     }
     assert found["labels"]["c"] == {
-        "n_missed": 0,
-        "n_missed_alone": 0,
-        "n_given_wrongly": 2,
-        "n_given_wrongly_alone": 1,
+        "n_false_negative": 0,
+        "n_false_negative_alone": 0,
+        "n_false_positive": 2,
+        "n_false_positive_alone": 1,
     }
     assert found["true_together"] == [[4, 2, 0], [2, 2, 0], [0, 0, 0]]
     assert found["predicted_together"] == [[1, 1, 0], [1, 2, 0], [0, 0, 2]]
@@ -411,7 +480,10 @@ def test_a_comparison_is_printed_and_stored(tiny_folder, other_folder, mixed, tm
     found = report["comparison"]["micro_f1"]
     assert found["difference"] == report["model"]["micro"]["f1"]
     assert report["comparison"]["model_folder"]["name"] == "other"
-    assert "micro-F1 less that of other (0.000): " in capsys.readouterr().out
+    assert report["comparison"]["n_documents"] == 2
+    printed = capsys.readouterr().out
+    assert "micro-F1 less that of other (0.000): " in printed
+    assert "interval - to -, p = - (paired bootstrap and randomisation test by article; 2 articles)" in printed
 
 
 def test_several_models_are_seeds_and_leave_no_file_in_a_folder(tiny_folder, other_folder, mixed, tmp_path):
@@ -425,6 +497,33 @@ def test_several_models_are_seeds_and_leave_no_file_in_a_folder(tiny_folder, oth
     assert seeds["micro_f1"]["mean"] == pytest.approx(own / 2, abs=1e-4)
     assert evaluate.main(["--model", str(first), str(other_folder), "--data", str(mixed)]) == 0
     assert not (first / "metrics.json").exists()
+
+
+def test_a_model_is_named_by_its_run_and_told_by_its_thresholds(tiny_folder, tmp_path):
+    described = []
+    for seed, threshold in ((13, 0.5), (14, 0.6)):
+        target = tmp_path / f"mine-seed{seed}" / "model"
+        folder = altered(tiny_folder, target, thresholds=dict.fromkeys(LABELS, threshold))
+        described.append(describe_model(ctclassify.load(folder, engine="openvino-fp32")))
+    assert [each["name"] for each in described] == ["mine-seed13", "mine-seed14"]
+    first, second = (each["sha256"] for each in described)
+    assert {name for name in first if first[name] != second[name]} == {"ctclassify.json"}
+    assert set(first) == {"config.json", "ctclassify.json", "model.safetensors", "tokenizer.json"}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+        ("answerdotai/ModernBERT-base", "ModernBERT-base"),
+        ("/work/training/runs/minilm/model", "minilm"),
+        ("models/ctclassify-minilm", "ctclassify-minilm"),
+        ("my encoder", "my-encoder"),
+        ("model", "model"),
+    ],
+)
+def test_short_names_of_models(model, name):
+    assert short_name(model) == name
 
 
 def test_a_stored_band_is_reported(tiny_folder, mixed, tmp_path):
@@ -507,3 +606,17 @@ def test_a_page_that_cannot_be_written_is_refused_before_scoring(tiny_folder, mi
     arguments = ["--model", str(tiny_folder), "--data", str(mixed), "--output", str(tmp_path / "m.json")]
     assert evaluate.main([*arguments, "--html", str(tmp_path / "absent" / "page.html")]) == 2
     assert "page.html: cannot be written" in capsys.readouterr().err
+    assert evaluate.main([*arguments, "--html", str(tmp_path)]) == 2
+    assert f"{tmp_path}: cannot be written: it is a folder" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_opened_is_named(tiny_folder, mixed, tmp_path, monkeypatch, capsys):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(evaluate, "sha256_file", refused)
+    output = str(tmp_path / "m.json")
+    assert evaluate.main(["--model", str(tiny_folder), "--data", str(mixed), "--output", output]) == 2
+    assert "Permission denied" in (error := capsys.readouterr().err)
+    assert "mixed.jsonl" in error
+    assert not Path(output).exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,22 @@ import ctclassify
 from ctclassify.errors import DataError
 from ctclassify.labels import LABEL_IDS
 from ctclassify.model_folder import sha256_file
+from training import finetune
 from training.config import TrainingConfig
 from training.data import LabelledSentences, read_labelled
 from training.evaluation.analysis import Predictions, analyse, headline, read_sliceable
 from training.evaluation.model_scores import describe_engine, score_model
 from training.evaluation.spread import spread_of_reports
-from training.files import read_json_object, write_text
-from training.finetune import RUNS, finetune
+from training.files import write_text
 from training.folds import assign_folds, count_seen_elsewhere
-from training.provenance import describe_run, differences
+from training.once import train_once
 
 __all__ = ["cross_validate", "cross_validation_folder"]
 
 
 def cross_validation_folder(config: TrainingConfig) -> Path:
     """Return the folder of a config's cross-validation, ``training/runs/<name>-cv``."""
-    return RUNS / f"{config.name}-cv"
+    return finetune.RUNS / f"{config.name}-cv"
 
 
 def cross_validate(
@@ -45,8 +46,9 @@ def cross_validate(
     Parameters
     ----------
     config : TrainingConfig
-        Its training files are cut into folds. Its validation files serve every fold for calibration and thresholds,
-        less the documents that stand in the training files too: those must not decide how they are judged.
+        Its training files are cut into folds; one that is given several times, to weigh it, is scored once and learned
+        from as often as given. Its validation files serve every fold for calibration and thresholds, less the documents
+        that stand in the training files too: those must not decide how they are judged.
     folder : pathlib.Path or None
         Where to write; ``training/runs/<name>-cv`` unless given. A fold that is trained is kept, one that was stopped
         goes on.
@@ -65,7 +67,8 @@ def cross_validate(
         ``n_validation_left_out`` (sentences of documents in both), ``n_seen_elsewhere`` (sentences that stand word for
         word in another fold), ``folds`` (metrics of each, with
         ``fold``), and the spread of their F1. The folder gets ``out-of-fold.jsonl``, one object a training sentence
-        in order: ``document``, ``fold``, ``labels``, ``probabilities``; no text.
+        in the order of the distinct files: ``document`` (name and line of the file for a line that names none),
+        ``fold``, ``labels``, ``probabilities``; no text.
 
     Raises
     ------
@@ -73,32 +76,38 @@ def cross_validate(
         As for ``finetune``; if there are fewer documents than folds, every validation document stands in the training
         files too, a fold in the folder was trained from something else, or the config distils a teacher, whose
         answers to the sentences of a fold tell their labels.
+    ModelFolderError
+        If the encoder cannot be loaded.
     """
     folder = cross_validation_folder(config) if folder is None else folder
     label_names = LABEL_IDS if config.data.label_names is None else config.data.label_names
-    train = read_sliceable(config.data.train, label_names, slice_by)
+    files = tuple(dict.fromkeys(config.data.train))
+    train = read_sliceable(files, label_names, slice_by)
     _check(train, n_folds, config)
     given = read_labelled(config.data.validation, label_names)
-    config, validation = _with_validation_apart(config, folder, train, given)
+    config, n_left_out = _with_validation_apart(config, folder, train, given)
     folds = assign_folds(train, label_names, n_folds, seed=config.seed)
+    shown = _without_local_paths(train, files)  # written alone: two files of one name hold different documents
+    as_given = _places_as_given(config.data.train, label_names)
     parts, engines = [], []
     for fold in range(1, n_folds + 1):
-        run = _train_fold(config, folder, fold, _rows(train, folds != fold), validation)
+        run = _train_fold(config, folder, fold, _rows(shown, as_given[folds[as_given] != fold]))
         classifier = ctclassify.load(run / "model", engine=engine)
-        parts.append(score_model(classifier, _rows(train, folds == fold), label_names=label_names))
+        held_out = _rows(train, np.flatnonzero(folds == fold))
+        parts.append(score_model(classifier, held_out, label_names=label_names))
         engines.append(describe_engine(classifier))
     predictions = _joined(train, tuple(label_names), folds, parts)
-    write_text(folder / "out-of-fold.jsonl", _out_of_fold(predictions, folds))
+    write_text(folder / "out-of-fold.jsonl", _out_of_fold(predictions, shown.documents, folds))
     scored = [{"fold": fold, **headline(part)} for fold, part in enumerate(parts, start=1)]
     return {
-        "data": [{"file": path.name, "sha256": sha256_file(path)} for path in config.data.train],
+        "data": [{"file": path.name, "sha256": sha256_file(path)} for path in files],
         "engine": engines[0],
         "model_folder": {"name": f"{config.name}, {n_folds} folds", "sha256": {}},
         "model": headline(predictions),
         "cross_validation": {
             "folder": folder.name,
             "seed": config.seed,
-            "n_validation_left_out": len(given) - len(validation),
+            "n_validation_left_out": n_left_out,
             "n_seen_elsewhere": count_seen_elsewhere(train, folds),
             "folds": scored,
             **spread_of_reports(scored),
@@ -120,21 +129,43 @@ def _check(train: LabelledSentences, n_folds: int, config: TrainingConfig) -> No
 
 def _with_validation_apart(
     config: TrainingConfig, folder: Path, train: LabelledSentences, validation: LabelledSentences
-) -> tuple[TrainingConfig, LabelledSentences]:
-    """Return config and validation data without the documents that stand in the training files too."""
+) -> tuple[TrainingConfig, int]:
+    """Return the config without the validation documents that stand in the training files too, and their sentences."""
     documents = set(train.documents)
     is_apart = np.array([document not in documents for document in validation.documents], dtype=np.bool_)
     if is_apart.all():
-        return config, validation
+        return config, 0
     if not is_apart.any():
         message = (
             "every document stands in the train files too, so thresholds would be tuned on what they are judged on"
         )
         raise DataError(f"{message}; give validation files of other documents", path=config.data.validation[0])
-    print(f"{(~is_apart).sum()} validation sentences are left out: their documents stand in the train files too")
-    apart, path = _rows(validation, is_apart), folder / "data" / "validation.jsonl"
-    _write_rows(path, apart)
-    return config.model_copy(update={"data": config.data.model_copy(update={"validation": (path,)})}), apart
+    n_left_out = int((~is_apart).sum())
+    print(f"{n_left_out} validation sentences are left out: their documents stand in the train files too")
+    apart, path = _rows(validation, np.flatnonzero(is_apart)), folder / "data" / "validation.jsonl"
+    _write_rows(path, _without_local_paths(apart, config.data.validation))
+    return config.model_copy(update={"data": config.data.model_copy(update={"validation": (path,)})}), n_left_out
+
+
+def _places_as_given(paths: Sequence[Path], label_names: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return the places of the sentences of all files in the joined distinct ones, a file's as often as it is given."""
+    n_before, places = 0, dict[Path, npt.NDArray[np.intp]]()
+    for path in dict.fromkeys(paths):
+        n = len(read_labelled([path], label_names))
+        places[path] = np.arange(n_before, n_before + n, dtype=np.intp)
+        n_before += n
+    return np.concatenate([places[path] for path in paths])
+
+
+def _without_local_paths(sentences: LabelledSentences, paths: Sequence[Path]) -> LabelledSentences:
+    """Return the sentences with file name and line as the document where ``read_labelled`` gives path and line."""
+    names = {str(path.resolve()): path.name for path in paths}
+
+    def shown(document: str) -> str:
+        path, _, line = document.rpartition(":")
+        return f"{names[path]}:{line}" if path in names else document
+
+    return replace(sentences, documents=tuple(map(shown, sentences.documents)))
 
 
 def _write_rows(path: Path, sentences: LabelledSentences) -> None:
@@ -146,9 +177,8 @@ def _write_rows(path: Path, sentences: LabelledSentences) -> None:
     write_text(path, "".join(lines))
 
 
-def _rows(sentences: LabelledSentences, chosen: npt.NDArray[np.bool_]) -> LabelledSentences:
-    """Return the chosen rows, in order."""
-    places = np.flatnonzero(chosen)
+def _rows(sentences: LabelledSentences, places: npt.NDArray[np.intp]) -> LabelledSentences:
+    """Return the rows at some places, in their order."""
     return LabelledSentences(
         texts=tuple(sentences.texts[i] for i in places),
         labels=tuple(sentences.labels[i] for i in places),
@@ -157,26 +187,12 @@ def _rows(sentences: LabelledSentences, chosen: npt.NDArray[np.bool_]) -> Labell
     )
 
 
-def _train_fold(
-    config: TrainingConfig, folder: Path, fold: int, train: LabelledSentences, validation: LabelledSentences
-) -> Path:
+def _train_fold(config: TrainingConfig, folder: Path, fold: int, train: LabelledSentences) -> Path:
     """Fine-tune the model of a fold, go on with it, or take it as it is where it is trained; return its folder."""
-    run = folder / f"fold-{fold}"
     data = folder / "data" / f"fold-{fold}-train.jsonl"
     _write_rows(data, train)
     own = config.model_copy(update={"data": config.data.model_copy(update={"train": (data,)})})
-    record = run / "run.json"
-    first = read_json_object(record) if record.is_file() else {}
-    if "validation" not in first:  # written last
-        return finetune(own, run, resume=True)
-    # Without the encoder's name and checksum, which a Hub encoder shows only when it is loaded: the config names it.
-    now = describe_run(own, train, validation, encoder=own.model.base)
-    found = differences({"config": first.get("config", {})}, now)
-    if found:
-        message = f"the fold was trained from something else, {'; '.join(found)}; undo that, or remove {folder}"
-        raise DataError(message, path=record)
-    print(f"fold {fold} is trained already")
-    return run
+    return train_once(own, folder / f"fold-{fold}")
 
 
 def _joined(
@@ -201,14 +217,14 @@ def _joined(
     )
 
 
-def _out_of_fold(predictions: Predictions, folds: npt.NDArray[np.intp]) -> str:
+def _out_of_fold(predictions: Predictions, documents: Sequence[str], folds: npt.NDArray[np.intp]) -> str:
     """Return the lines of out-of-fold.jsonl."""
     sentences, names = predictions.sentences, predictions.label_names
     lines = []
     for i, row in enumerate(predictions.y_score.tolist()):
         probabilities = {name: round(value, 6) for name, value in zip(names, row, strict=True)}
         line = {
-            "document": sentences.documents[i],
+            "document": documents[i],
             "fold": int(folds[i]),
             "labels": list(sentences.labels[i]),
             "probabilities": probabilities,

@@ -4,18 +4,17 @@ python training/benchmarks/run.py --task satp --seeds 13 14 15
 python training/benchmarks/run.py --markdown
 
 A seed's run lies in ``training/runs/<config's name>[-<base>]-seedN``; a finished one is scored again, not trained
-again, and a stopped one goes on. ``--markdown`` prints the table of results.json, without ``--task`` that alone.
+again, and a stopped one goes on. results.json has one result a task and encoder: that of another config is never
+replaced. ``--markdown`` prints the table of results.json, without ``--task`` that alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +30,22 @@ from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.labels import LABEL_IDS
 from ctclassify.model_folder import sha256_file
 from training import finetune
-from training.benchmarks.metrics import benchmark_figures
+from training.benchmarks.metrics import METRICS, benchmark_figures
 from training.benchmarks.prepare import PREPARED
-from training.benchmarks.report import markdown_table, summarise
+from training.benchmarks.report import markdown_table
 from training.benchmarks.tasks import TASKS
 from training.config import TrainingConfig, load_config
 from training.data import indicator_matrix, read_labelled
-from training.encoder import MINILM
+from training.encoder import MINILM, resolve_encoder
 from training.evaluation.metrics import rounded
+from training.evaluation.model_scores import short_name
+from training.evaluation.outputs import check_writable
+from training.evaluation.spread import spread
 from training.files import read_json_object, write_text
 from training.once import train_once
-from training.provenance import describe_software
+from training.provenance import describe_run, describe_software, differences
 
-__all__ = ["base_name", "run_benchmark", "score"]
+__all__ = ["run_benchmark", "score"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -69,8 +71,11 @@ def main(argv: list[str] | None = None) -> int:
         if args.task is not None:
             config = load_config(args.config or HERE / f"{args.task}.toml")
             test = PREPARED / args.task / "test.jsonl"
+            _check_data(config, test)
+            _check_stored(args.output, results.get(args.task, {}), _with_base(config, args.base))
             base, report = run_benchmark(config, test, args.seeds, base=args.base, engine=args.engine)
-            results = _existing_results(args.output)  # anew: the other task may have ended meanwhile
+            results = _existing_results(args.output)  # anew: another start may have ended meanwhile
+            _check_stored(args.output, results.get(args.task, {}), _with_base(config, args.base))
             results.setdefault(args.task, {})[base] = report
             write_text(args.output, json.dumps(results, indent=1, allow_nan=False) + "\n")
     except (CTClassifyError, OSError) as error:
@@ -83,10 +88,39 @@ def main(argv: list[str] | None = None) -> int:
 
 def _existing_results(output: Path) -> dict[str, Any]:
     """Return what results.json holds already; refuse, before anything is trained, what cannot be written."""
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
-        message = f"cannot be written; expected {output.parent} as a folder that you may write into"
-        raise DataError(message, path=output)
+    check_writable(output)
     return read_json_object(output) if output.exists() else {}
+
+
+def _check_data(config: TrainingConfig, test: Path) -> None:
+    """Refuse to begin without a data file."""
+    missing = [path for path in (*config.data.train, *config.data.validation, test) if not path.is_file()]
+    if missing:
+        raise DataError("no such file; training/benchmarks/prepare.py makes it", path=missing[0])
+
+
+def _check_stored(output: Path, stored: Mapping[str, Any], config: TrainingConfig) -> None:
+    """Refuse to replace the stored result of another config with the same encoder's name."""
+    name = short_name(config.model.base)
+    if name not in stored:
+        return
+    former = {key: stored[name][key] for key in ("config", "encoder") if key in stored[name]}
+    now = describe_run(
+        config,
+        read_labelled(config.data.train, _label_names(config)),
+        read_labelled(config.data.validation, _label_names(config)),
+        encoder=resolve_encoder(config.model.base),
+        encoder_commit=former.get("encoder", {}).get("commit"),
+    )
+    found = differences(former, {**now, "config": _without_seed(now["config"])})
+    if found:
+        message = f"holds a result of {name} by another config, {'; '.join(found)}; undo that, or give another --output"
+        raise DataError(message, path=output)
+
+
+def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config's record without the seed, which each run has of its own."""
+    return {key: value for key, value in config.items() if key != "seed"}
 
 
 def run_benchmark(
@@ -110,9 +144,10 @@ def run_benchmark(
     Returns
     -------
     tuple of str and dict
-        The encoder's short name, and in JSON types: ``encoder``, ``seeds``, ``figures`` (for the thresholds ``tuned``
-        on the validation split and for ``0.5``, mean and standard deviation of each metric), ``runs`` (one a seed),
-        ``test`` (file, checksum, texts), ``software``.
+        The encoder's short name, and in JSON types: ``config`` (all values but the seed, and the checksums of its
+        data), ``encoder``, ``seeds``, ``figures`` (for the thresholds ``tuned`` on the validation split and for
+        ``0.5``, each metric as :func:`training.evaluation.spread.spread` gives it), ``runs`` (one a seed), ``test``
+        (file, checksum, texts), ``software``.
 
     Raises
     ------
@@ -124,10 +159,7 @@ def run_benchmark(
     name = config.name
     if base is not None:
         config = _with_base(config, base)
-        name = f"{name}-{base_name(config.model.base)}"
-    missing = [path for path in (*config.data.train, *config.data.validation, test) if not path.is_file()]
-    if missing:
-        raise DataError("no such file; training/benchmarks/prepare.py makes it", path=missing[0])
+        name = f"{name}-{short_name(config.model.base)}"
     n_texts = len(read_labelled([test], _label_names(config)))  # here, so that a bad file is told before the training
     if not n_texts:
         raise DataError("no text to score; expected the test split", path=test)
@@ -136,15 +168,20 @@ def run_benchmark(
         folder = train_once(config.model_copy(update={"seed": seed}), finetune.RUNS / f"{name}-seed{seed}")
         runs.append({"seed": seed, **score(folder, test, engine=engine)})
         print(f"seed {seed}: {json.dumps(runs[-1]['figures'])}")
+    record = read_json_object(folder / "run.json")
     report = {
-        "encoder": read_json_object(folder / "run.json")["encoder"],
+        "config": _without_seed(record["config"]),
+        "encoder": record["encoder"],
         "seeds": list(seeds),
-        "figures": {key: summarise([run["figures"][key] for run in runs]) for key in runs[0]["figures"]},
+        "figures": {
+            key: {metric: spread([run["figures"][key][metric] for run in runs]) for metric in METRICS}
+            for key in runs[0]["figures"]
+        },
         "runs": runs,
         "test": {"file": test.name, "sha256": sha256_file(test), "n_texts": n_texts},
         "software": {"ctclassify": ctclassify.__version__, **describe_software()},
     }
-    return base_name(config.model.base), report
+    return short_name(config.model.base), report
 
 
 def score(folder: Path, test: Path, *, engine: str = "auto") -> dict[str, Any]:
@@ -192,20 +229,15 @@ def score(folder: Path, test: Path, *, engine: str = "auto") -> dict[str, Any]:
     }
 
 
-def base_name(base: str) -> str:
-    """Return an encoder's short name: the last part, that of the run for ``runs/<name>/model``, safe in a file name."""
-    path = Path(base)
-    name = path.parent.name if path.name == "model" and path.parent.name else path.name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-
-
 def _label_names(config: TrainingConfig) -> tuple[str, ...]:
     """Return the labels of a config."""
     return LABEL_IDS if config.data.label_names is None else config.data.label_names
 
 
-def _with_base(config: TrainingConfig, base: str) -> TrainingConfig:
-    """Return the config with another encoder, a folder's path made absolute."""
+def _with_base(config: TrainingConfig, base: str | None) -> TrainingConfig:
+    """Return the config with another encoder, a folder's path made absolute; as it is for None."""
+    if base is None:
+        return config
     path = Path(base)
     resolved = str(path.resolve()) if base != MINILM and path.is_dir() else base
     return config.model_copy(update={"model": config.model.model_copy(update={"base": resolved})})

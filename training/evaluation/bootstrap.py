@@ -147,7 +147,7 @@ def _coins(n_groups: int, seed: int) -> Iterator[_Floats]:
 
 def _swapped(one: Counts, other: Counts, is_swapped: _Floats) -> tuple[Counts, Counts]:
     """Return both models' counts of each swap, shape (n_swaps, n_labels)."""
-    is_kept = 1 - is_swapped
+    is_kept = 1.0 - is_swapped
     return (
         _added(_weighted(one, is_kept), _weighted(other, is_swapped)),
         _added(_weighted(other, is_kept), _weighted(one, is_swapped)),

@@ -145,7 +145,7 @@ def describe_engine(classifier: ctclassify.SentenceClassifier) -> dict[str, Any]
 
 
 def describe_model(classifier: ctclassify.SentenceClassifier) -> dict[str, Any]:
-    """Return ``name`` of a model's folder and ``sha256`` of each of its files, of the manifest with its thresholds too."""
+    """Return ``name`` of a model's folder and ``sha256`` of its files, with that of the manifest and its thresholds."""
     folder = classifier.folder
     manifest = {MANIFEST: sha256_file(folder.path / MANIFEST)}
     return {"name": short_name(str(folder.path.resolve())), "sha256": {**folder.checksums, **manifest}}
