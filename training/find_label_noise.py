@@ -45,7 +45,9 @@ _COLUMNS = ("rank", "row", "document", "self_confidence", "labels", "suggested",
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description="List training sentences whose labels are doubtful.")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="the training files in the config's order, each once")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="the training files in the config's order, each once"
+    )
     parser.add_argument("--predictions", type=Path, required=True, help="out-of-fold.jsonl of evaluate.py --cv")
     parser.add_argument(
         "--label-names", nargs="+", default=LABEL_IDS, help="the config's labels, unless the codebook's"
