@@ -25,7 +25,7 @@ def world(tmp_path, tiny_folder, tiny_mean_folder, monkeypatch):
     """Texts, a stand-off file, project articles and two configs, all in a temporary folder."""
     prepared, project = tmp_path / "prepared", tmp_path / "project"
     project.mkdir()
-    rows, texts = [], [{"text": f"Police raid the town on day {i}."} for i in range(40)]
+    rows, texts = [], [{"text": f"Kenyan police raid the town on day {i}."} for i in range(40)]
     for split, sentences in SENTENCES.items():
         for i, (text, labels) in enumerate(sentences * 3):
             sum_ = hashlib.sha256(text.encode()).hexdigest()
@@ -52,7 +52,9 @@ bf16 = false
 """
     (tmp_path / "teacher.toml").write_text('name = "teacher"\n' + body)
     (tmp_path / "screen.toml").write_text('name = "screen"\n' + body)
-    (tmp_path / "student.toml").write_text('name = "student"\n' + body + '[distillation]\nsoft = ["soft.jsonl"]\n')
+    (tmp_path / "student.toml").write_text(
+        'name = "student"\n' + body + '[distillation]\nsoft = ["soft.jsonl", "swapped.jsonl"]\n'
+    )
     monkeypatch.setattr(prepare_data, "STANDOFF", standoff)
     monkeypatch.setattr(prepare_data, "DATA", tmp_path)
     monkeypatch.setattr(recipe, "PREPARED", prepared)
@@ -74,8 +76,11 @@ def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     assert recipe.main(arguments(world)) == 0
     soft = [json.loads(line)["text"] for line in (folder / "soft.jsonl").read_text().splitlines()]
-    assert any(text.startswith("Police raid") for text in soft)  # some, whatever the screen finds
+    assert any(text.startswith("Kenyan police") for text in soft)  # some, whatever the screen finds
     assert "A bomb killed police in the town." in soft
+    swapped = [json.loads(line)["text"] for line in (folder / "swapped.jsonl").read_text().splitlines()]
+    assert swapped
+    assert all("police raid" in text and "Kenyan" not in text for text in swapped)
     held_out = {text for split in ("validation", "test") for text, _ in SENTENCES[split]}
     assert not held_out & set(soft)
     metrics = json.loads((folder / "runs" / "student" / "metrics.json").read_text())

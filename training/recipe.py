@@ -6,7 +6,8 @@ r"""From data to the shipped model in one command, which goes on where it was st
 them, and their other sentences are taught to the student by the teacher. ``--encoder`` is the folder of
 all-mpnet-base-v2. Steps, each left alone where it is done: join labels and texts; fine-tune the teachers
 (configs/teacher.toml, one a seed), and a small model on the labels alone (configs/minilm.toml), which spares them most
-sentences in which it finds nothing; write the teachers' probabilities; fine-tune the student (configs/student.toml);
+sentences in which it finds nothing; write the teachers' probabilities, and those of sentences with other nationalities
+and religions; fine-tune the student (configs/student.toml);
 score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
 chosen.
 """
@@ -25,7 +26,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
-from training import evaluate, finetune, prepare_data, soft_label
+from training import evaluate, finetune, prepare_data, soft_label, swap_names
 from training.config import TrainingConfig, load_config
 from training.files import read_json_object
 from training.once import train_once
@@ -104,16 +105,21 @@ def _train(config: TrainingConfig) -> Path:
 def _soft_labels(
     texts: Sequence[Path], teachers: Sequence[Path], student_config: Path, *, screen: Path, engine: str
 ) -> None:
-    """Write the teachers' probabilities of every sentence that is no validation or test sentence."""
+    """Write the teachers' probabilities of sentences of no validation or test document, and the swapped ones."""
     distillation = load_config(student_config).distillation
-    if distillation is None or len(distillation.soft) != 1:
-        raise DataError("expected a [distillation] section with one file, which this step writes", path=student_config)
+    if distillation is None or len(distillation.soft) > 2:
+        message = "expected a [distillation] section with one file for soft_label.py, a second one for swap_names.py"
+        raise DataError(message, path=student_config)
+    soft, *swapped = distillation.soft
     labelled = [PREPARED / "train.jsonl", PROJECT / "train.jsonl"]
     held_out = [folder / f"{split}.jsonl" for folder in (PREPARED, PROJECT) for split in ("validation", "test")]
     arguments = ["--model", *(str(teacher / "model") for teacher in teachers)]
     arguments += ["--text", *map(str, [*labelled, *prepare_data.text_files(texts)])]
-    arguments += ["--exclude", *map(str, held_out), "--output", str(distillation.soft[0])]
+    arguments += ["--exclude", *map(str, held_out), "--output", str(soft)]
     _step(soft_label.main([*arguments, "--engine", engine, "--screen", str(screen)]), "soft_label.py")
+
+    for output in swapped:
+        _step(swap_names.main(["--soft", str(soft), "--output", str(output)]), "swap_names.py")
 
 
 def _score(run: Path) -> None:
