@@ -245,6 +245,13 @@ def test_the_command_line_selects_what_needs_review(folder, tmp_path, capsys):
     assert "its sets: f1, f2" in capsys.readouterr().err
 
 
+def test_a_model_without_a_band_cannot_select_what_needs_review(tiny_folder, tmp_path, capsys):
+    article = tmp_path / "a.txt"
+    article.write_text("Rain.")
+    assert main(["tag", "--model", str(tiny_folder), "--only-review", str(article)]) == 2
+    assert "this model has no review band" in capsys.readouterr().err
+
+
 @pytest.fixture
 def labelled(tmp_path):
     """A file of labelled sentences."""

@@ -54,6 +54,13 @@ def test_what_stands_between_the_marks_is_replaced(metrics, tmp_path):
     assert page.read_bytes() == before
 
 
+def test_a_page_without_marks_is_refused(metrics, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n")
+    assert write_figures.main(["--metrics", str(metrics[0]), "--pages", str(page)]) == 2
+    assert "has no <!-- figures NAME --> mark" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "message"), [("tests", "expected one of test, other"), ("behaviour", "metrics.json has no 'behaviour'")]
 )

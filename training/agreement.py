@@ -24,7 +24,7 @@ _Pair = tuple[list[str], list[str]]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Report the agreement of two annotators.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+", help="article files (.jsonl) or the stand-off file (.csv)")
     for path in parser.parse_args(argv).files:
         for part, pairs in _read(path).items():

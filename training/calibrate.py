@@ -35,19 +35,26 @@ from training.decision import decide
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     defaults = DecisionConfig()
-    parser = argparse.ArgumentParser(
-        description="Choose calibration, thresholds and review band on labelled sentences."
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a model folder")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="labelled JSON lines; never test data")
     parser.add_argument("--output", type=Path, help="write a copy of the folder here instead of changing it")
     parser.add_argument("--compare", action="store_true", help="compare the ways of calibrating; write nothing")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
-    parser.add_argument("--calibration", default=defaults.calibration, help="none, temperature or platt")
-    parser.add_argument("--objective", default=defaults.objective, help="f1, f0.5, f2 or precision-FLOOR")
-    parser.add_argument("--precision-floors", type=float, nargs="*", default=defaults.precision_floors)
     parser.add_argument(
-        "--review-precision", type=float, default=defaults.review_precision, help="outside the review band; 0: no band"
+        "--calibration",
+        default=defaults.calibration,
+        help="platt unless given, temperature or none; none needs --review-precision 0",
+    )
+    parser.add_argument("--objective", default=defaults.objective, help="f1 unless given, f0.5, f2 or precision-FLOOR")
+    parser.add_argument(
+        "--precision-floors", type=float, nargs="*", default=defaults.precision_floors, help="a set for each floor"
+    )
+    parser.add_argument(
+        "--review-precision",
+        type=float,
+        default=defaults.review_precision,
+        help="micro-precision outside the review band; 0.9 unless given; 0: no band",
     )
     args = parser.parse_args(argv)
     try:

@@ -95,7 +95,7 @@ class Case:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Run behavioural tests on a model.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a model folder; the shipped model unless given")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
     parser.add_argument(

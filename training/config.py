@@ -39,7 +39,7 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Files of labelled sentences: JSON lines with ``text`` and ``labels``; paths relative to the config file."""
+    """Files of labelled sentences or articles, JSON lines as in README.md; paths relative to the config file."""
 
     train: tuple[Path, ...] = Field(min_length=1)
     """Files to learn from, joined in this order."""
@@ -138,7 +138,7 @@ class DecisionConfig(_Section):
         if self.calibration == "none" and self.review_precision:
             raise ValueError(
                 "calibration none has no review band: expected errors rest on calibrated probabilities; "
-                "set review_precision to false"
+                "set review_precision to false (calibrate.py: --review-precision 0)"
             )
         return self
 

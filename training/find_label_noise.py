@@ -44,7 +44,7 @@ _COLUMNS = ("rank", "row", "document", "self_confidence", "labels", "suggested",
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="List training sentences whose labels are doubtful.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, help="the training files in the config's order, each once"
     )

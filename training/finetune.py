@@ -44,7 +44,7 @@ RUNS = Path(__file__).resolve().parent / "runs"
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Fine-tune a sentence classifier.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="a TOML file, see training/configs/")
     parser.add_argument("--seed", type=int, help="instead of the config's seed; the run's folder gets -seedN")
     parser.add_argument("--output", type=Path, help="the run's folder; training/runs/<name> unless given")

@@ -42,7 +42,7 @@ _KEY_BYTES = 8
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Keep a teacher's probabilities without the sentences.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="from text and probabilities to keys and logits")
     packing.add_argument("--soft", type=Path, nargs="+", required=True, help="files of soft_label.py")

@@ -43,7 +43,7 @@ _LONGEST = 700
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return 1 where nothing was found or, if --strict, anything is missing; 2 on bad input."""
-    parser = argparse.ArgumentParser(description="Join the stand-off labels with sentences that you have.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="folders or files, .jsonl or .jsonl.gz")
     parser.add_argument("--output", type=Path, default=DATA / "prepared", help="folder for the joined files")
     parser.add_argument("--as-annotated", action="store_true", help="without the mends of the training labels")

@@ -40,7 +40,7 @@ _MOST_MISSING = 0.05
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Make the shipped model from its data.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="folders or files, .jsonl or .jsonl.gz")
     parser.add_argument("--encoder", type=Path, required=True, help="the folder of all-mpnet-base-v2")
     parser.add_argument("--teacher-seeds", type=int, nargs="+", default=[13], help="one teacher a seed; averaged")

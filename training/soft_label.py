@@ -42,7 +42,7 @@ _KEPT_OF_256 = 51
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Write a teacher's probabilities for sentences.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, nargs="+", required=True, help="model folders; several are averaged")
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="JSON lines with texts, also .gz")
     parser.add_argument("--exclude", type=Path, nargs="*", default=[], help="JSON lines whose sentences are left out")

@@ -43,7 +43,7 @@ _MODIFIERS = ("North", "South", "East", "West", "Northern", "Southern", "Eastern
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Write sentences again with other nationalities and religions.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soft", type=Path, nargs="+", required=True, help="files of soft_label.py")
     parser.add_argument("--output", type=Path, required=True, help="JSON lines of the same form")
     parser.add_argument("--share", type=float, default=0.5, help="of the sentences with such a word")

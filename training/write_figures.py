@@ -35,7 +35,7 @@ _NAMES = {"validation": "the corpus's validation split", "project_test": "the pr
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Write a model's figures into its card and the README.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--metrics", type=Path, default=MODEL / "metrics.json")
     parser.add_argument("--pages", type=Path, nargs="+", default=[MODEL / "README.md", ROOT / "README.md"])
     args = parser.parse_args(argv)
@@ -64,7 +64,7 @@ def filled(text: str, metrics: Mapping[str, Any], page: Path) -> str:
     Raises
     ------
     DataError
-        If a mark names no such part, or the metrics lack its report.
+        If there is no mark, a mark names no such part, or the metrics lack its report.
     """
 
     def part(match: re.Match[str]) -> str:
@@ -76,6 +76,8 @@ def filled(text: str, metrics: Mapping[str, Any], page: Path) -> str:
         except KeyError as error:
             raise DataError(f"<!-- figures {name} -->: metrics.json has no {error}", path=page) from error
 
+    if not _MARKED.search(text):
+        raise DataError("has no <!-- figures NAME --> mark", path=page)
     return _MARKED.sub(part, text)
 
 

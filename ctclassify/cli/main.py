@@ -28,10 +28,14 @@ reader closed the pipe."""
 _model_option = click.option(
     "--model",
     type=click.Path(path_type=Path),
-    help="A model folder that ctclassify saved.  [default: the shipped model]",
+    help="A model folder that training/finetune.py saved: model/ in a run's folder.  [default: the shipped model]",
 )
 _engine_option = click.option(
-    "--engine", type=click.Choice(ENGINE_NAMES), default="auto", show_default=True, help="What runs the model."
+    "--engine",
+    type=click.Choice(ENGINE_NAMES),
+    default="auto",
+    show_default=True,
+    help="What runs the model; auto: OpenVINO for BERT, torch for others.",
 )
 
 
@@ -112,7 +116,10 @@ def _cli() -> None:
     help="text: to read. jsonl, csv: one sentence a line. json: one document with provenance.",
 )
 @click.option(
-    "--labels", metavar="A,B", multiple=True, help="Report these labels only (ids as in 'ctclassify labels')."
+    "--labels",
+    metavar="A,B",
+    multiple=True,
+    help="Report these labels only; 'ctclassify labels' lists the shipped model's.",
 )
 @click.option(
     "--min-probability",
@@ -135,7 +142,13 @@ def _cli() -> None:
     help="Write to this file, whole or not at all; - is standard output.",
 )
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the inputs.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colours of the text format; auto: on a terminal, unless NO_COLOR is set.",
+)
 @_model_option
 @_engine_option
 def tag(
@@ -176,7 +189,7 @@ def tag(
 @click.argument("label_id", metavar="[LABEL]", required=False)
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def labels(label_id: str | None, output_format: str) -> None:
-    """Show the labels, or one LABEL with its definition, examples and crosswalks."""
+    """Show the codebook's labels, or one LABEL with its definition, examples and crosswalks."""
     from ctclassify.cli.tables import show_labels
 
     show_labels(label_id, as_json=output_format == "json")

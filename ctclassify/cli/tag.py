@@ -48,6 +48,8 @@ def tag_files(inputs: Sequence[str], options: TagOptions) -> int:
     _check_encoding(options.encoding)
     _check_inputs(inputs, options.output)
     classifier = load(options.model, engine=options.engine)
+    if options.only_review and classifier.folder.review is None:
+        raise click.UsageError("--only-review: this model has no review band; training/calibrate.py stores one")
     selection = Selection(
         labels=_shown_labels(options.labels, classifier),
         only_tagged=options.only_tagged,
@@ -99,7 +101,7 @@ def _shown_labels(labels: str | None, classifier: SentenceClassifier) -> tuple[s
     for name in wanted:
         if name not in classifier.label_names:
             known = ", ".join(classifier.label_names)
-            raise LabelError(f"--labels: unknown label {name!r}; known labels: {known}; see ctclassify labels")
+            raise LabelError(f"--labels: unknown label {name!r}; known labels: {known}")
     if not wanted:
         raise LabelError("--labels: no label given; write ids with commas between them, such as attack,casualties")
     return tuple(name for name in classifier.label_names if name in wanted)

@@ -30,7 +30,7 @@ PREPARED = Path(__file__).resolve().parent / "prepared"
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(description="Turn the benchmarks' files into labelled JSON lines.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--data", type=Path, required=True, help=f"folder with {', '.join(f'{t}.jsonl' for t in TASKS)}"
     )
