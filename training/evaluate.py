@@ -4,6 +4,7 @@ python training/evaluate.py --model models/ctclassify-minilm --data training/dat
         --baseline-config training/configs/minilm.toml --name test --output metrics.json --html test.html
 
 metrics.json, in the model's folder unless --output is given, holds one report a name; other names in it are kept.
+The points of the precision-recall curves go into the page of ``--html`` alone.
 ``--markdown`` prints the table for a model card. Several folders after ``--model`` are the seeds of one training;
 ``--compare`` tests the difference from another model; ``--cv CONFIG`` scores a config by cross-validation instead.
 """
@@ -146,7 +147,8 @@ def _write(output: Path | None, reports: dict[str, Any], html: Path | None, name
     """Write metrics.json and the page; return the exit code."""
     pages = {}
     if output:
-        pages[output] = _dumped(reports)
+        kept = {key: value for key, value in reports[name].items() if key != "precision_recall"}
+        pages[output] = _dumped({**reports, name: kept})
     if html:
         # matplotlib loads slowly, and only the page needs it.
         from training.evaluation.html_report import html_page

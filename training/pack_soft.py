@@ -85,6 +85,7 @@ def pack(soft: SoftLabels, label_names: Sequence[str], output: Path) -> None:
     keys = np.array([list(_key(text)) for text in soft.texts], dtype=np.uint8).reshape(len(soft), _KEY_BYTES)
     values = np.clip(np.rint(logits(soft.probabilities) * _STEPS), -127, 127).astype(np.int8)
     save_file({"key": keys, "logit": values}, output, metadata={"label_names": json.dumps(list(label_names))})
+    output.chmod(0o644)  # safetensors writes for the owner alone
 
 
 def unpack(packed: Path, texts: Iterable[str], output: Path) -> tuple[int, int]:
