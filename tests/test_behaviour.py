@@ -300,7 +300,7 @@ MISSED = {
     (
         "fairness",
         "religion",
-    ): "1.06% of the decisions change (40 of 3,780), from 8 of 30 base sentences; the target is 1%"
+    ): "1.38% of the decisions change (52 of 3,780); the target is 1%"
 }
 """Targets that the shipped model misses, as measured; strict: once a model meets one, its line must go."""
 
