@@ -87,7 +87,7 @@ def read_sentences(
     ------
     str
         In order: the labelled ``sentences`` of an article that has them, else those that the library's splitter finds.
-        A line with ``labels`` is one sentence, as it is.
+        A line with ``labels`` or ``probabilities`` is one sentence, as it is.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _sentences(row: dict[str, Any]) -> Iterator[str]:
     text = row["text"]
     if not isinstance(text, str):
         raise TypeError(f"text is {type(text).__name__}")
-    if "labels" in row:
+    if "labels" in row or "probabilities" in row:
         spans: Sequence[tuple[int, int]] = [(0, len(text))]
     elif "sentences" in row:
         spans = [(sentence["start"], sentence["end"]) for sentence in row["sentences"]]
