@@ -516,7 +516,7 @@ def test_a_model_is_named_by_its_run_and_told_by_its_thresholds(tiny_folder, tmp
     [
         ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
         ("answerdotai/ModernBERT-base", "ModernBERT-base"),
-        ("/work/training/runs/minilm/model", "minilm"),
+        ("/data/training/runs/minilm/model", "minilm"),
         ("models/ctclassify-minilm", "ctclassify-minilm"),
         ("my encoder", "my-encoder"),
         ("model", "model"),
