@@ -68,7 +68,7 @@ _CANDIDATE = re.compile(
     rf"(?P<mark>[{_MARKS}]++(?:(?<=\.)(?:[ \xa0]\.(?!\w))++)?)"
     rf"(?P<close>(?:[{_CLOSING}{_INVISIBLE}]|\[\d{{1,3}}\]|“(?!\w)|[ \xa0\u202f][”»](?!\w)|[ \xa0]?[{_EMOJI}])*+)"
 )
-# Greedy, which is the same here as nothing follows: possessive groups raise SystemError in early CPython 3.11 (seen in 3.11.2).
+# Greedy, which is the same here, as nothing follows: possessive groups raise SystemError in CPython 3.11.2.
 _FOLLOWING = re.compile(
     rf"\s*(?P<open>(?:[{_OPENING}{_INVISIBLE}]|(?<=[«„])[ \xa0\u202f])*)(?P<word>[^\W_][\w'’-]{{0,40}})?"
 )
