@@ -25,7 +25,10 @@ def world(tmp_path, tiny_folder, tiny_mean_folder, monkeypatch):
     """Texts, a stand-off file, project articles and two configs, all in a temporary folder."""
     prepared, project = tmp_path / "prepared", tmp_path / "project"
     project.mkdir()
-    rows, texts = [], [{"text": f"Kenyan police raid the town on day {i}."} for i in range(40)]
+    rows, texts = (
+        [],
+        [{"text": f"Kenyan police raid the town on day {i}, and rain fell on the old road."} for i in range(40)],
+    )
     for split, sentences in SENTENCES.items():
         for i, (text, labels) in enumerate(sentences * 3):
             sum_ = hashlib.sha256(text.encode()).hexdigest()
@@ -55,6 +58,8 @@ bf16 = false
     (tmp_path / "student.toml").write_text(
         'name = "student"\n' + body + '[distillation]\nsoft = ["soft.jsonl", "swapped.jsonl"]\n'
     )
+    more = ["soft.jsonl", "rest.jsonl", "parts.jsonl", "swapped.jsonl"]
+    (tmp_path / "more.toml").write_text(f'name = "more"\n{body}[distillation]\nsoft = {json.dumps(more)}\n')
     monkeypatch.setattr(prepare_data, "STANDOFF", standoff)
     monkeypatch.setattr(prepare_data, "DATA", tmp_path)
     monkeypatch.setattr(recipe, "PREPARED", prepared)
@@ -68,7 +73,7 @@ def arguments(world) -> list[str]:
     folder, start = world
     configs = ["--screen-config", str(folder / "screen.toml")]
     configs += ["--teacher-config", str(folder / "teacher.toml"), "--student-config", str(folder / "student.toml")]
-    return [*start, *configs, "--teacher-seeds", "13", "14"]
+    return [*start, *configs, "--more-config", str(folder / "more.toml"), "--teacher-seeds", "13", "14"]
 
 
 def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
@@ -83,7 +88,15 @@ def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
     assert all("police raid" in text and "Kenyan" not in text for text in swapped)
     held_out = {text for split in ("validation", "test") for text, _ in SENTENCES[split]}
     assert not held_out & set(soft)
-    metrics = json.loads((folder / "runs" / "student" / "metrics.json").read_text())
+    rest = [json.loads(line)["text"] for line in (folder / "rest.jsonl").read_text().splitlines()]
+    assert not set(rest) & set(soft)
+    assert sum(text.startswith("Kenyan police") for text in rest + soft) == 40  # all: the screen's rest comes later
+    parts = [json.loads(line)["text"] for line in (folder / "parts.jsonl").read_text().splitlines()]
+    assert "Rain fell on the old road." in parts
+    more = json.loads((folder / "runs" / "more" / "run.json").read_text())
+    student = json.loads((folder / "runs" / "student" / "model" / "ctclassify.json").read_text())
+    assert more["encoder"]["sha256"]["model.safetensors"] == student["sha256"]["model.safetensors"]
+    metrics = json.loads((folder / "runs" / "more" / "metrics.json").read_text())
     assert set(metrics) == {"validation", "project_validation"}
     assert (folder / "runs" / "teacher-seed14" / "model" / "ctclassify.json").is_file()
 
@@ -91,12 +104,12 @@ def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
 def test_what_is_done_is_left_alone(world, capsys, monkeypatch):
     folder, _ = world
     assert recipe.main(arguments(world)) == 0
-    weights = folder / "runs" / "student" / "model" / "model.safetensors"
+    weights = folder / "runs" / "more" / "model" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     capsys.readouterr()
     assert recipe.main(arguments(world)) == 0
     assert weights.stat().st_mtime_ns == before
-    assert capsys.readouterr().out.count("finished already") == 4
+    assert capsys.readouterr().out.count("finished already") == 5
 
 
 def test_a_step_that_fails_stops_the_recipe(world, capsys):

@@ -4,12 +4,17 @@ r"""From data to the shipped model in one command, which goes on where it was st
 
 ``--text`` names the corpus's texts (JSON lines, see training/data/README.md): the annotated sentences are found in
 them, and their other sentences are taught to the student by the teacher. ``--encoder`` is the folder of
-all-mpnet-base-v2. Steps, each left alone where it is done: join labels and texts; fine-tune the teachers
-(configs/teacher.toml, one a seed), and a small model on the labels alone (configs/minilm.toml), which spares them most
-sentences in which it finds nothing; write the teachers' probabilities, and those of sentences with other nationalities
-and religions; fine-tune the student (configs/student.toml);
-score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
-chosen.
+all-mpnet-base-v2. Steps, each left alone where it is done:
+
+1. join labels and texts;
+2. fine-tune the teachers (configs/teacher.toml, one a seed), and a small model on the labels alone
+   (configs/minilm.toml), which spares them most sentences in which it finds nothing;
+3. write the teachers' probabilities, and those of sentences with other nationalities and religions; fine-tune the
+   student on them (configs/student.toml);
+4. write the teachers' probabilities of the sentences that were spared, and of parts of all; teach the student on with
+   them (configs/student-more.toml);
+5. score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
+   chosen.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
-from training import evaluate, finetune, prepare_data, soft_label, swap_names
+from training import cut_clauses, evaluate, finetune, prepare_data, soft_label, swap_names
 from training.config import TrainingConfig, load_config
 from training.files import read_json_object
 from training.once import train_once
@@ -50,20 +55,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--teacher-config", type=Path, default=HERE / "configs" / "teacher.toml")
     parser.add_argument("--screen-config", type=Path, default=HERE / "configs" / "minilm.toml")
     parser.add_argument("--student-config", type=Path, default=HERE / "configs" / "student.toml")
+    parser.add_argument("--more-config", type=Path, default=HERE / "configs" / "student-more.toml")
     args = parser.parse_args(argv)
     disable_progress_bar()
     try:
         _prepare(args.text)
         teachers = [_teacher(args.teacher_config, args.encoder, seed) for seed in args.teacher_seeds]
         screen = _train(load_config(args.screen_config))
-        _soft_labels(args.text, teachers, args.student_config, screen=screen / "model", engine=args.engine)
+        answers = _Answers(args.text, teachers, args.engine)
+        soft, *swapped = _soft_files(args.student_config, "one for soft_label.py, one for swap_names.py", at_least=1)
+        answers.write(soft, "--screen", str(screen / "model"))
+        for output in swapped:
+            _step(swap_names.main(["--soft", str(soft), "--output", str(output)]), "swap_names.py")
         student = _train(load_config(args.student_config))
-        for model in (*teachers, student):
+        _more_soft_labels(answers, args.more_config)
+        taught_on = _train(_with_base(load_config(args.more_config), student / "model"))
+        for model in (*teachers, student, taught_on):
             _score(model)
     except (CTClassifyError, OSError) as error:
         print(f"recipe: {error}", file=sys.stderr)
         return 2
-    print(f"done: {student / 'model'}")
+    print(f"done: {taught_on / 'model'}")
     return 0
 
 
@@ -102,24 +114,43 @@ def _train(config: TrainingConfig) -> Path:
     return train_once(config, finetune.RUNS / config.name)
 
 
-def _soft_labels(
-    texts: Sequence[Path], teachers: Sequence[Path], student_config: Path, *, screen: Path, engine: str
-) -> None:
-    """Write the teachers' probabilities of sentences of no validation or test document, and the swapped ones."""
-    distillation = load_config(student_config).distillation
-    if distillation is None or len(distillation.soft) > 2:
-        message = "expected a [distillation] section with one file for soft_label.py, a second one for swap_names.py"
-        raise DataError(message, path=student_config)
-    soft, *swapped = distillation.soft
-    labelled = [PREPARED / "train.jsonl", PROJECT / "train.jsonl"]
-    held_out = [folder / f"{split}.jsonl" for folder in (PREPARED, PROJECT) for split in ("validation", "test")]
-    arguments = ["--model", *(str(teacher / "model") for teacher in teachers)]
-    arguments += ["--text", *map(str, [*labelled, *prepare_data.text_files(texts)])]
-    arguments += ["--exclude", *map(str, held_out), "--output", str(soft)]
-    _step(soft_label.main([*arguments, "--engine", engine, "--screen", str(screen)]), "soft_label.py")
+def _with_base(config: TrainingConfig, base: Path) -> TrainingConfig:
+    """Return the config with another encoder."""
+    return config.model_copy(update={"model": config.model.model_copy(update={"base": str(base.resolve())})})
 
-    for output in swapped:
-        _step(swap_names.main(["--soft", str(soft), "--output", str(output)]), "swap_names.py")
+
+def _soft_files(config_path: Path, expected: str, *, at_least: int) -> tuple[Path, ...]:
+    """Return the files of a config's ``[distillation]`` section: ``at_least`` of them, or one more."""
+    distillation = load_config(config_path).distillation
+    if distillation is None or not at_least <= len(distillation.soft) <= at_least + 1:
+        raise DataError(f"expected a [distillation] section with files in this order: {expected}", path=config_path)
+    return distillation.soft
+
+
+class _Answers:
+    """Writes the teachers' probabilities of the sentences of no validation or test document."""
+
+    def __init__(self, texts: Sequence[Path], teachers: Sequence[Path], engine: str) -> None:
+        self._texts = [PREPARED / "train.jsonl", PROJECT / "train.jsonl", *prepare_data.text_files(texts)]
+        self._arguments = ["--model", *(str(teacher / "model") for teacher in teachers), "--engine", engine]
+
+    def write(self, output: Path, *options: str, texts: Sequence[Path] | None = None) -> None:
+        """Write one file, or go on with it."""
+        held_out = [folder / f"{split}.jsonl" for folder in (PREPARED, PROJECT) for split in ("validation", "test")]
+        arguments = [*self._arguments, "--text", *map(str, self._texts if texts is None else texts)]
+        if texts is None:  # others are cut out of sentences that were held against these already
+            arguments += ["--exclude", *map(str, held_out)]
+        _step(soft_label.main([*arguments, "--output", str(output), *options]), "soft_label.py")
+
+
+def _more_soft_labels(answers: _Answers, config_path: Path) -> None:
+    """Write the probabilities of the sentences that the screen left out, and of parts of all."""
+    expected = "student.toml's first, the sentences left out there, parts of sentences, student.toml's second"
+    soft, rest, parts, *_ = _soft_files(config_path, expected, at_least=3)
+    answers.write(rest, "--skip", str(soft))
+    clauses = PREPARED / "clauses.jsonl"
+    _step(cut_clauses.main(["--soft", str(soft), str(rest), "--output", str(clauses)]), "cut_clauses.py")
+    answers.write(parts, texts=[clauses])
 
 
 def _score(run: Path) -> None:

@@ -47,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="JSON lines with texts, also .gz")
     parser.add_argument("--exclude", type=Path, nargs="*", default=[], help="JSON lines whose sentences are left out")
     parser.add_argument(
+        "--skip", type=Path, nargs="*", default=[], help="earlier outputs: a sentence of theirs is left out, alone"
+    )
+    parser.add_argument(
         "--screen", type=Path, help="a model folder; most sentences in which it finds nothing are left out"
     )
     parser.add_argument("--output", type=Path, required=True, help="JSON lines of text and probabilities")
@@ -54,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         excluded = {_key(text) for text in read_sentences(args.exclude)}
-        texts = list(dict.fromkeys(read_sentences(args.text, excluded=excluded)))
+        skipped = set(read_sentences(args.skip))
+        found = dict.fromkeys(read_sentences(args.text, excluded=excluded))
+        texts = [text for text in found if text not in skipped]
         if args.screen is not None:
             texts = screened(texts, set(read_sentences(args.text, only_labelled=True)), ctclassify.load(args.screen))
         models = [ctclassify.load(model, engine=args.engine) for model in args.model]
