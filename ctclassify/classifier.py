@@ -42,8 +42,8 @@ def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceCl
         A model folder that this project saved; None is the shipped model. Nothing is fetched from a network, and no
         code from the folder is run.
     engine : str
-        ``auto``, ``openvino``, ``openvino-bf16``, ``openvino-fp32``, ``torch``, ``torch-cpu``, ``torch-cpu-bf16``
-        or ``torch-cuda``.
+        ``auto``, ``openvino``, ``openvino-bf16``, ``openvino-fp32``, ``openvino-int8``, ``torch``, ``torch-cpu``,
+        ``torch-cpu-bf16`` or ``torch-cuda``.
 
     Returns
     -------

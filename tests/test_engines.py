@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,9 +13,12 @@ import pytest
 
 import ctclassify
 from ctclassify.engines import cpus
-from ctclassify.errors import EngineError
+from ctclassify.engines.int8 import Int8Calibration, write_int8
+from ctclassify.engines.openvino_engine import choose_precision
+from ctclassify.engines.quantization import measure_int8
+from ctclassify.errors import EngineError, ModelFolderError
 from ctclassify.manifest import Manifest
-from ctclassify.model_folder import write_manifest
+from ctclassify.model_folder import read_model_folder, write_manifest
 from tests.test_classifier import TEXTS
 
 FOLDERS = ["tiny_folder", "tiny_mean_folder"]
@@ -85,14 +89,118 @@ def test_importing_the_package_stays_cheap():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Cgroup files and affinity of an invented machine of 8 CPUs."""
+    monkeypatch.setattr(cpus, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(cpus, "_OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("quota", "affinity", "expected"),
     [("max 100000", 8, 8), ("150000 100000", 8, 2), ("50000 100000", 8, 1), ("800000 100000", 3, 3), (None, 4, 4)],
 )
-def test_cpus_are_those_that_affinity_and_quota_leave(quota, affinity, expected, tmp_path, monkeypatch):
-    path = tmp_path / "cpu.max"
+def test_cpus_are_those_that_affinity_and_quota_leave(quota, affinity, expected, machine, monkeypatch):
     if quota is not None:
-        path.write_text(quota)
-    monkeypatch.setattr(cpus, "_QUOTA", path)
+        (machine / "cpu.max").write_text(quota)
     monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda _: set(range(affinity)), raising=False)
     assert cpus.available_cpus() == expected
+
+
+def test_a_quota_of_the_processs_own_cgroup_or_one_above_it_counts(machine):
+    (machine / "own").write_text("0::/slice/job\n")
+    (machine / "slice" / "job").mkdir(parents=True)
+    (machine / "slice" / "job" / "cpu.max").write_text("max 100000")
+    assert cpus.available_cpus() == 8
+    (machine / "slice" / "cpu.max").write_text("300000 100000")
+    assert cpus.available_cpus() == 3
+
+
+def test_quotas_of_cgroup_version_1_count(machine):
+    (machine / "own").write_text("5:memory:/m\n4:cpu,cpuacct:/job\n")
+    (machine / "cpu" / "job").mkdir(parents=True)
+    (machine / "cpu" / "job" / "cpu.cfs_period_us").write_text("100000\n")
+    for quota, expected in (("-1\n", 8), ("200000\n", 2)):
+        (machine / "cpu" / "job" / "cpu.cfs_quota_us").write_text(quota)
+        assert cpus.available_cpus() == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("3", 3), ("2,4", 2), ("99", 8), ("0", 8), ("many", 8), ("", 8)])
+def test_the_share_that_a_framework_gives_a_worker_counts(value, expected, machine, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert cpus.available_cpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("flags : sse2 avx512_vnni", True), ("flags : avx_vnni", True), ("flags : sse2 avx2", False), ("", False)],
+)
+def test_vnni_is_read_from_the_processors_flags(flags, expected, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+    monkeypatch.setattr(cpus, "_CPUINFO", tmp_path / "cpuinfo")
+    assert cpus.has_vnni() is expected
+
+
+def int8_calibration(*, passed_gate: bool) -> Int8Calibration:
+    return Int8Calibration(weights_sha256="0", ranges={}, n_sentences=1, passed_gate=passed_gate)
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "has_vnni", "passed_gate", "expected"),
+    [
+        (True, True, True, "bf16"),
+        (False, True, True, "int8"),
+        (False, True, False, "fp32"),
+        (False, True, None, "fp32"),
+        (False, False, True, "fp32"),
+    ],
+)
+def test_auto_takes_what_the_processor_is_good_at(has_bf16, has_vnni, passed_gate, expected):
+    int8 = None if passed_gate is None else int8_calibration(passed_gate=passed_gate)
+    assert choose_precision("auto", has_bf16=has_bf16, has_vnni=has_vnni, int8=int8) == expected
+    assert choose_precision("int8", has_bf16=has_bf16, has_vnni=has_vnni, int8=int8) == "int8"
+
+
+def test_int8_without_a_calibration_is_refused(tiny_folder):
+    with pytest.raises(EngineError, match="no int8 calibration of its weights; write one with"):
+        ctclassify.load(tiny_folder, engine="openvino-int8")
+
+
+@pytest.fixture
+def int8_folder(tiny_folder, tmp_path):
+    folder = read_model_folder(shutil.copytree(tiny_folder, tmp_path / "model"))
+    write_int8(folder.path, measure_int8(folder, TEXTS))
+    return folder.path
+
+
+def test_int8_is_near_float32_and_not_the_same(int8_folder):
+    reference = ctclassify.load(int8_folder, engine="openvino-fp32").predict_proba(TEXTS)
+    classifier = ctclassify.load(int8_folder, engine="openvino-int8")
+    assert classifier.info()["precision"] == "int8"
+    difference = np.abs(classifier.predict_proba(TEXTS) - reference).max()
+    assert 0 < difference < 0.1
+
+
+def test_an_int8_calibration_of_other_weights_is_not_used(int8_folder):
+    path = int8_folder / "int8.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights_sha256": "f" * 64}))
+    with pytest.raises(EngineError, match="no int8 calibration of its weights"):
+        ctclassify.load(int8_folder, engine="openvino-int8")
+
+
+@pytest.mark.parametrize("content", ["{}", "no json", '{"weights_sha256": "0", "ranges": {"a": [1]}}', "[]"])
+def test_a_spoilt_int8_calibration_is_named(content, int8_folder):
+    (int8_folder / "int8.json").write_text(content)
+    with pytest.raises(ModelFolderError, match=r"is not an int8 calibration .*; remove it, or write it anew"):
+        ctclassify.load(int8_folder, engine="openvino-int8")
+
+
+def test_a_range_turned_round_is_refused(int8_folder):
+    calibration = measure_int8(read_model_folder(int8_folder), TEXTS)
+    spoilt = dict.fromkeys(calibration.ranges, (2.0, 1.0))
+    write_int8(int8_folder, dataclasses.replace(calibration, ranges=spoilt))
+    with pytest.raises(ModelFolderError, match="expected low < high"):
+        ctclassify.load(int8_folder, engine="openvino-int8")

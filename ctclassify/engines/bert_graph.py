@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,10 @@ from openvino import opset13 as op
 
 from ctclassify.errors import EngineError
 
-__all__ = ["BertShape", "build_bert_graph"]
+__all__ = ["BertShape", "Ranges", "build_bert_graph", "build_range_graph"]
+
+Ranges: TypeAlias = Mapping[str, tuple[float, float]]
+"""Lowest and highest value that enters a linear layer, by the layer's name."""
 
 _ACTIVATIONS = ("gelu",)
 _MASKED = np.float32(-1e9)
@@ -62,7 +65,9 @@ class BertShape:
             raise EngineError(f"the model's config.json lacks {error}; save the model again") from error
 
 
-def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape) -> ov.Model:
+def build_bert_graph(
+    weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, ranges: Ranges | None = None
+) -> ov.Model:
     """Build the graph from token ids to probabilities.
 
     Parameters
@@ -71,6 +76,9 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: Bert
         By the names of transformers' classes.
     shape : BertShape
         Numbers of the architecture.
+    ranges : mapping of str to tuple of float, or None
+        Quantises to int8 every linear layer that it names: weights symmetrically with one scale an output, what enters
+        the layer in 256 steps over its range. Values outside are clipped. None leaves the graph in float32.
 
     Returns
     -------
@@ -84,17 +92,48 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: Bert
         If a weight is missing.
     """
     try:
-        return _Builder(weights, shape).build()
+        return _Builder(weights, shape, ranges).build()
     except KeyError as error:
         raise EngineError(f"the model's weights lack {error}; expected those of {shape.pooling}-pooled BERT") from error
+
+
+def build_range_graph(
+    weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape
+) -> tuple[ov.Model, tuple[str, ...]]:
+    """Build a graph that gives the range of what enters each linear layer of the encoder.
+
+    Parameters
+    ----------
+    weights, shape
+        As for :func:`build_bert_graph`.
+
+    Returns
+    -------
+    model : openvino.Model
+        Inputs as there; outputs the lowest and the highest value for each layer in turn, over all positions: batches
+        must be free of padding.
+    names : tuple of str
+        The layers' names, in the order of the outputs.
+    """
+    builder = _Builder(weights, shape, None)
+    whole = builder.build()
+    outputs = [
+        reduce(entering, _int([0, 1, 2]), False)
+        for entering in builder.entering.values()
+        for reduce in (op.reduce_min, op.reduce_max)
+    ]
+    return ov.Model(outputs, whole.get_parameters(), "ranges"), tuple(builder.entering)
 
 
 class _Builder:
     """Holds weights and shape while the graph grows."""
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape) -> None:
+    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, ranges: Ranges | None) -> None:
         self._weights = weights
         self._shape = shape
+        self._ranges = ranges or {}
+        self._quantised: tuple[ov.Node, ov.Node] | None = None
+        self.entering: dict[str, ov.Node] = {}
         self._hidden_size = weights["bert.embeddings.word_embeddings.weight"].shape[1]
 
     def build(self) -> ov.Model:
@@ -161,8 +200,26 @@ class _Builder:
 
     def _linear(self, states: ov.Node, name: str) -> ov.Node:
         """Return ``states @ weight.T + bias``."""
-        product = op.matmul(states, self._weight(name + ".weight"), False, True)
-        return op.add(product, self._weight(name + ".bias"))
+        weight = self._weight(name + ".weight")
+        if name.startswith("bert.encoder"):
+            self.entering[name] = states
+        if name in self._ranges:
+            states, weight = self._in_steps(states, name), self._weight_in_steps(name)
+        return op.add(op.matmul(states, weight, False, True), self._weight(name + ".bias"))
+
+    def _in_steps(self, states: ov.Node, name: str) -> ov.Node:
+        """Return what enters a layer in 256 steps; queries, keys and values share them, as they share the range."""
+        if self._quantised is None or self._quantised[0] is not states:
+            low, high = (_float(value) for value in self._ranges[name])
+            self._quantised = states, op.fake_quantize(states, low, high, low, high, 256)
+        return self._quantised[1]
+
+    def _weight_in_steps(self, name: str) -> ov.Node:
+        """Return a weight in 255 steps either side of 0, one scale an output."""
+        weight = self._weights[name + ".weight"]
+        largest = np.maximum(np.abs(weight).max(axis=1, keepdims=True), np.float32(1e-12))
+        low, high = _constant(-largest), _constant(largest)
+        return op.fake_quantize(_constant(weight), low, high, low, high, 255)
 
     def _layer_norm(self, states: ov.Node, name: str) -> ov.Node:
         """Return the states normalised over their last axis, scaled and shifted."""

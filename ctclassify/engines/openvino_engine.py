@@ -10,13 +10,37 @@ import numpy.typing as npt
 import openvino as ov
 
 from ctclassify.engines.bert_graph import BertShape, build_bert_graph
-from ctclassify.engines.cpus import available_cpus
+from ctclassify.engines.cpus import available_cpus, has_vnni
+from ctclassify.engines.int8 import Int8Calibration, read_int8
 from ctclassify.errors import EngineError, ModelFolderError
 from ctclassify.model_folder import ModelFolder, read_weights
 
-__all__ = ["OpenVinoEngine"]
+__all__ = ["OpenVinoEngine", "choose_precision"]
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_WEIGHTS = "model.safetensors"
+
+
+def choose_precision(precision: str, *, has_bf16: bool, has_vnni: bool, int8: Int8Calibration | None) -> str:
+    """Return the precision to compute in.
+
+    Parameters
+    ----------
+    precision : {"auto", "fp32", "bf16", "int8"}
+        What was asked for; anything but ``auto`` is returned as it is.
+    has_bf16, has_vnni : bool
+        What the processor has.
+    int8 : Int8Calibration or None
+        The model's calibration for int8.
+
+    Returns
+    -------
+    {"fp32", "bf16", "int8"}
+    """
+    if precision != "auto":
+        return precision
+    if has_bf16:
+        return "bf16"
+    return "int8" if has_vnni and int8 is not None and int8.passed_gate else "fp32"
 
 
 class OpenVinoEngine:
@@ -26,18 +50,24 @@ class OpenVinoEngine:
     ----------
     folder : ModelFolder
         A checked folder.
-    precision : {"auto", "fp32", "bf16"}
-        ``auto`` takes bf16 where the processor computes in it (AMX or AVX-512 BF16), else fp32.
+    precision : {"auto", "fp32", "bf16", "int8"}
+        ``auto`` takes what the processor is good at: bf16 where it computes in it (AMX or AVX-512 BF16); else int8
+        where it has VNNI and the folder's int8 calibration passed the gate; else fp32.
 
     Raises
     ------
     EngineError
-        If the model is no BERT, or ``precision`` is bf16 and the processor has no bf16 arithmetic.
+        If the model is no BERT, or ``precision`` is bf16 and the processor has no bf16 arithmetic, or it is int8 and
+        the folder has no calibration for its weights.
+    ModelFolderError
+        If the calibration cannot be read, or the weights do not fit the folder's labels.
 
     Notes
     -----
     The precision is always set, never left to OpenVINO, whose own default follows the processor without saying so.
-    One stream over all cores that the process may use; calls from several threads take turns.
+    ``int8`` is the precision of the linear layers; the rest runs in bf16 where the processor has it, else in fp32.
+    One stream over all cores that the process may use; calls from several threads take turns. Threads are not pinned
+    to cores, as several processes would be pinned to the same.
     """
 
     name = "openvino"
@@ -47,20 +77,29 @@ class OpenVinoEngine:
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not has_bf16:
             raise EngineError("this processor has no bf16 arithmetic; use engine='openvino-fp32' or 'auto'")
-        self.precision = ("bf16" if has_bf16 else "fp32") if precision == "auto" else precision
+        int8 = None if precision in ("fp32", "bf16") else read_int8(folder.path, folder.checksums[_WEIGHTS])
+        self.precision = choose_precision(precision, has_bf16=has_bf16, has_vnni=has_vnni(), int8=int8)
+        if self.precision != "int8":
+            int8 = None
+        elif int8 is None:
+            raise EngineError(
+                f"{folder.path} has no int8 calibration of its weights; write one with scripts/calibrate_int8.py, "
+                "or use engine='auto'"
+            )
         self.device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
         self.version = ov.__version__.split("-")[0]
         shape = BertShape.from_config(folder.config)
         weights = read_weights(folder.weights_path)
         _check_head(weights, folder)
-        graph = build_bert_graph(weights, shape)
+        graph = build_bert_graph(weights, shape, ranges=None if int8 is None else int8.ranges)
         compiled = core.compile_model(
             graph,
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+                "INFERENCE_PRECISION_HINT": "bf16" if has_bf16 and self.precision != "fp32" else "f32",
                 "INFERENCE_NUM_THREADS": str(available_cpus()),
                 "NUM_STREAMS": "1",
+                "ENABLE_CPU_PINNING": "NO",
             },
         )
         self._request = compiled.create_infer_request()

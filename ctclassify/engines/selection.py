@@ -15,6 +15,7 @@ ENGINE_NAMES = (
     "openvino",
     "openvino-bf16",
     "openvino-fp32",
+    "openvino-int8",
     "torch",
     "torch-cpu",
     "torch-cpu-bf16",
