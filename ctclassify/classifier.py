@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ctclassify.article import Article, Sentence
 from ctclassify.decoding import names_of_rows
 from ctclassify.engines.base import Engine
-from ctclassify.engines.selection import make_engine
+from ctclassify.engines.selection import import_ahead, make_engine
 from ctclassify.errors import InputTypeError
 from ctclassify.inference import PreparedTexts, SentenceScorer, map_ahead
 from ctclassify.model_folder import ModelFolder, read_model_folder
@@ -56,6 +56,7 @@ def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceCl
     EngineError
         If the engine is unknown, not installed, or cannot run the model.
     """
+    import_ahead(engine)
     folder = read_model_folder(shipped_model_path() if model is None else Path(model))
     return SentenceClassifier(folder, make_engine(engine, folder))
 

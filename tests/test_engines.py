@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 import ctclassify
-from ctclassify.engines import cpus
-from ctclassify.engines.int8 import Int8Calibration, write_int8
+from ctclassify.engines import cpus, openvino_engine
+from ctclassify.engines.gate_record import has_passed, record_passed
 from ctclassify.engines.openvino_engine import choose_precision
-from ctclassify.engines.quantization import measure_int8
 from ctclassify.errors import EngineError, ModelFolderError
 from ctclassify.manifest import Manifest
 from ctclassify.model_folder import read_model_folder, write_manifest
@@ -144,63 +143,50 @@ def test_vnni_is_read_from_the_processors_flags(flags, expected, tmp_path, monke
     assert cpus.has_vnni() is expected
 
 
-def int8_calibration(*, passed_gate: bool) -> Int8Calibration:
-    return Int8Calibration(weights_sha256="0", ranges={}, n_sentences=1, passed_gate=passed_gate)
-
-
 @pytest.mark.parametrize(
-    ("has_bf16", "has_vnni", "passed_gate", "expected"),
-    [
-        (True, True, True, "bf16"),
-        (False, True, True, "int8"),
-        (False, True, False, "fp32"),
-        (False, True, None, "fp32"),
-        (False, False, True, "fp32"),
-    ],
+    ("has_bf16", "has_int8", "expected"), [(True, True, "bf16"), (False, True, "int8"), (False, False, "fp32")]
 )
-def test_auto_takes_what_the_processor_is_good_at(has_bf16, has_vnni, passed_gate, expected):
-    int8 = None if passed_gate is None else int8_calibration(passed_gate=passed_gate)
-    assert choose_precision("auto", has_bf16=has_bf16, has_vnni=has_vnni, int8=int8) == expected
-    assert choose_precision("int8", has_bf16=has_bf16, has_vnni=has_vnni, int8=int8) == "int8"
+def test_auto_takes_what_the_processor_is_good_at(has_bf16, has_int8, expected):
+    assert choose_precision("auto", has_bf16=has_bf16, has_int8=has_int8) == expected
+    assert choose_precision("int8", has_bf16=has_bf16, has_int8=has_int8) == "int8"
 
 
-def test_int8_without_a_calibration_is_refused(tiny_folder):
-    with pytest.raises(EngineError, match="no int8 calibration of its weights; write one with"):
-        ctclassify.load(tiny_folder, engine="openvino-int8")
-
-
-@pytest.fixture
-def int8_folder(tiny_folder, tmp_path):
-    folder = read_model_folder(shutil.copytree(tiny_folder, tmp_path / "model"))
-    write_int8(folder.path, measure_int8(folder, TEXTS))
-    return folder.path
-
-
-def test_int8_is_near_float32_and_not_the_same(int8_folder):
-    reference = ctclassify.load(int8_folder, engine="openvino-fp32").predict_proba(TEXTS)
-    classifier = ctclassify.load(int8_folder, engine="openvino-int8")
+def test_int8_is_near_float32_and_not_the_same(tiny_folder, tiny):
+    classifier = ctclassify.load(tiny_folder, engine="openvino-int8")
     assert classifier.info()["precision"] == "int8"
-    difference = np.abs(classifier.predict_proba(TEXTS) - reference).max()
+    difference = np.abs(classifier.predict_proba(TEXTS) - tiny.predict_proba(TEXTS)).max()
     assert 0 < difference < 0.1
 
 
-def test_an_int8_calibration_of_other_weights_is_not_used(int8_folder):
-    path = int8_folder / "int8.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights_sha256": "f" * 64}))
-    with pytest.raises(EngineError, match="no int8 calibration of its weights"):
-        ctclassify.load(int8_folder, engine="openvino-int8")
+@pytest.fixture
+def recorded(tiny_folder, tmp_path):
+    folder = read_model_folder(shutil.copytree(tiny_folder, tmp_path / "model"))
+    record_passed(["openvino-int8"], folder)
+    return folder
 
 
-@pytest.mark.parametrize("content", ["{}", "no json", '{"weights_sha256": "0", "ranges": {"a": [1]}}', "[]"])
-def test_a_spoilt_int8_calibration_is_named(content, int8_folder):
-    (int8_folder / "int8.json").write_text(content)
-    with pytest.raises(ModelFolderError, match=r"is not an int8 calibration .*; remove it, or write it anew"):
-        ctclassify.load(int8_folder, engine="openvino-int8")
+def test_a_record_of_the_gate_holds_for_its_weights_alone(recorded):
+    assert has_passed("openvino-int8", recorded)
+    assert not has_passed("openvino-bf16", recorded)
+    other = dataclasses.replace(recorded, checksums=recorded.checksums | {"model.safetensors": "f" * 64})
+    assert not has_passed("openvino-int8", other)
 
 
-def test_a_range_turned_round_is_refused(int8_folder):
-    calibration = measure_int8(read_model_folder(int8_folder), TEXTS)
-    spoilt = dict.fromkeys(calibration.ranges, (2.0, 1.0))
-    write_int8(int8_folder, dataclasses.replace(calibration, ranges=spoilt))
-    with pytest.raises(ModelFolderError, match="expected low < high"):
-        ctclassify.load(int8_folder, engine="openvino-int8")
+def test_without_a_record_nothing_passed(tiny_folder):
+    assert not has_passed("openvino-int8", read_model_folder(tiny_folder))
+
+
+@pytest.mark.parametrize("content", ["{}", "no json", '{"weights_sha256": "0", "passed": 3}', "[]"])
+def test_a_spoilt_record_is_named(content, recorded):
+    (recorded.path / "gate.json").write_text(content)
+    with pytest.raises(ModelFolderError, match=r"is not a record of the gate .*; remove it, or write it anew"):
+        has_passed("openvino-int8", recorded)
+
+
+@pytest.mark.parametrize(("is_recorded", "expected"), [(True, "int8"), (False, "fp32")])
+def test_auto_takes_int8_only_where_it_passed_the_gate(is_recorded, expected, recorded, monkeypatch):
+    if not is_recorded:
+        (recorded.path / "gate.json").unlink()
+    monkeypatch.setattr(openvino_engine, "has_vnni", lambda: True)
+    monkeypatch.setattr(openvino_engine, "_has_bf16", lambda core: False)
+    assert ctclassify.load(recorded.path).info()["precision"] == expected

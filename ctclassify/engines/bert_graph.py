@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,7 @@ from openvino import opset13 as op
 
 from ctclassify.errors import EngineError
 
-__all__ = ["BertShape", "Ranges", "build_bert_graph", "build_range_graph"]
-
-Ranges: TypeAlias = Mapping[str, tuple[float, float]]
-"""Lowest and highest value that enters a linear layer, by the layer's name."""
+__all__ = ["BertShape", "build_bert_graph"]
 
 _ACTIVATIONS = ("gelu",)
 _MASKED = np.float32(-1e9)
@@ -66,7 +63,7 @@ class BertShape:
 
 
 def build_bert_graph(
-    weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, ranges: Ranges | None = None
+    weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, is_int8: bool = False
 ) -> ov.Model:
     """Build the graph from token ids to probabilities.
 
@@ -76,9 +73,9 @@ def build_bert_graph(
         By the names of transformers' classes.
     shape : BertShape
         Numbers of the architecture.
-    ranges : mapping of str to tuple of float, or None
-        Quantises to int8 every linear layer that it names: weights symmetrically with one scale an output, what enters
-        the layer in 256 steps over its range. Values outside are clipped. None leaves the graph in float32.
+    is_int8 : bool
+        Hold the encoder's linear weights in int8, symmetrically with one scale an output: 127 steps either side of 0.
+        What enters a layer is quantised by the runtime as it runs, see :mod:`ctclassify.engines.openvino_engine`.
 
     Returns
     -------
@@ -92,48 +89,18 @@ def build_bert_graph(
         If a weight is missing.
     """
     try:
-        return _Builder(weights, shape, ranges).build()
+        return _Builder(weights, shape, is_int8=is_int8).build()
     except KeyError as error:
         raise EngineError(f"the model's weights lack {error}; expected those of {shape.pooling}-pooled BERT") from error
-
-
-def build_range_graph(
-    weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape
-) -> tuple[ov.Model, tuple[str, ...]]:
-    """Build a graph that gives the range of what enters each linear layer of the encoder.
-
-    Parameters
-    ----------
-    weights, shape
-        As for :func:`build_bert_graph`.
-
-    Returns
-    -------
-    model : openvino.Model
-        Inputs as there; outputs the lowest and the highest value for each layer in turn, over all positions: batches
-        must be free of padding.
-    names : tuple of str
-        The layers' names, in the order of the outputs.
-    """
-    builder = _Builder(weights, shape, None)
-    whole = builder.build()
-    outputs = [
-        reduce(entering, _int([0, 1, 2]), False)
-        for entering in builder.entering.values()
-        for reduce in (op.reduce_min, op.reduce_max)
-    ]
-    return ov.Model(outputs, whole.get_parameters(), "ranges"), tuple(builder.entering)
 
 
 class _Builder:
     """Holds weights and shape while the graph grows."""
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, ranges: Ranges | None) -> None:
+    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, is_int8: bool) -> None:
         self._weights = weights
         self._shape = shape
-        self._ranges = ranges or {}
-        self._quantised: tuple[ov.Node, ov.Node] | None = None
-        self.entering: dict[str, ov.Node] = {}
+        self._is_int8 = is_int8
         self._hidden_size = weights["bert.embeddings.word_embeddings.weight"].shape[1]
 
     def build(self) -> ov.Model:
@@ -200,26 +167,16 @@ class _Builder:
 
     def _linear(self, states: ov.Node, name: str) -> ov.Node:
         """Return ``states @ weight.T + bias``."""
-        weight = self._weight(name + ".weight")
-        if name.startswith("bert.encoder"):
-            self.entering[name] = states
-        if name in self._ranges:
-            states, weight = self._in_steps(states, name), self._weight_in_steps(name)
+        is_int8 = self._is_int8 and name.startswith("bert.encoder.")
+        weight = self._int8_weight(name + ".weight") if is_int8 else self._weight(name + ".weight")
         return op.add(op.matmul(states, weight, False, True), self._weight(name + ".bias"))
 
-    def _in_steps(self, states: ov.Node, name: str) -> ov.Node:
-        """Return what enters a layer in 256 steps; queries, keys and values share them, as they share the range."""
-        if self._quantised is None or self._quantised[0] is not states:
-            low, high = (_float(value) for value in self._ranges[name])
-            self._quantised = states, op.fake_quantize(states, low, high, low, high, 256)
-        return self._quantised[1]
-
-    def _weight_in_steps(self, name: str) -> ov.Node:
-        """Return a weight in 255 steps either side of 0, one scale an output."""
-        weight = self._weights[name + ".weight"]
-        largest = np.maximum(np.abs(weight).max(axis=1, keepdims=True), np.float32(1e-12))
-        low, high = _constant(-largest), _constant(largest)
-        return op.fake_quantize(_constant(weight), low, high, low, high, 255)
+    def _int8_weight(self, name: str) -> ov.Node:
+        """Return a weight as int8 times one scale an output."""
+        weight = self._weights[name]
+        scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(127)
+        steps = op.constant(np.rint(weight / scale).astype(np.int8))
+        return op.multiply(op.convert(steps, "f32"), _constant(scale))
 
     def _layer_norm(self, states: ov.Node, name: str) -> ov.Node:
         """Return the states normalised over their last axis, scaled and shifted."""
