@@ -4,35 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ctclassify.article import Article, Sentence
+from ctclassify.decoding import names_of_rows
 from ctclassify.engines.base import Engine
-from ctclassify.engines.selection import make_engine
+from ctclassify.engines.selection import import_ahead, make_engine
 from ctclassify.errors import InputTypeError
+from ctclassify.inference import PreparedTexts, SentenceScorer, map_ahead
 from ctclassify.model_folder import ModelFolder, read_model_folder
 from ctclassify.review import expected_errors
 from ctclassify.shipped import shipped_model_path
 from ctclassify.splitting import split_sentences
 from ctclassify.thresholds import Thresholds, resolve_thresholds
-from ctclassify.tokenization import TextEncoder, TokenWindows, iter_batches
+from ctclassify.tokenization import TextEncoder
 
 __all__ = ["SentenceClassifier", "load"]
-
-_TOKEN_BUDGET = 4096
-"""Tokens of a batch, padding included: less wastes calls, more leaves the processor's caches."""
-
-_TEXTS_AT_ONCE = 1 << 14
-"""Texts whose token ids are held at a time: batches are sorted by length within them."""
 
 _STREAM_CHARACTERS = 1 << 18
 """Characters of article text that ``predict_stream`` gathers before it computes."""
 
-_STREAM_ARTICLES = 1 << 10
+_STREAM_ARTICLES = 1 << 9
 """The same in articles, so that short and empty ones do not pile up."""
 
 
@@ -45,8 +42,8 @@ def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceCl
         A model folder that this project saved; None is the shipped model. Nothing is fetched from a network, and no
         code from the folder is run.
     engine : str
-        ``auto``, ``openvino``, ``openvino-bf16``, ``openvino-fp32``, ``torch``, ``torch-cpu``, ``torch-cpu-bf16``
-        or ``torch-cuda``.
+        ``auto``, ``openvino``, ``openvino-bf16``, ``openvino-fp32``, ``openvino-int8``, ``torch``, ``torch-cpu``,
+        ``torch-cpu-bf16`` or ``torch-cuda``.
 
     Returns
     -------
@@ -59,6 +56,7 @@ def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceCl
     EngineError
         If the engine is unknown, not installed, or cannot run the model.
     """
+    import_ahead(engine)
     folder = read_model_folder(shipped_model_path() if model is None else Path(model))
     return SentenceClassifier(folder, make_engine(engine, folder))
 
@@ -82,7 +80,8 @@ class SentenceClassifier:
     def __init__(self, folder: ModelFolder, engine: Engine) -> None:
         self.folder = folder
         self.engine = engine
-        self._encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
+        encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
+        self._scorer = SentenceScorer(encoder, engine, len(folder.label_names))
 
     def __repr__(self) -> str:
         """Return the model's folder name, its number of labels and what runs it."""
@@ -145,7 +144,7 @@ class SentenceClassifier:
         InputTypeError
             If ``texts`` is a bare ``str`` or no sequence, or an item is not a ``str``; it names the item.
         """
-        return self._score(_checked_texts(texts))[0]
+        return self._calibrated(self._scorer.score(_checked_texts(texts))[0])
 
     def predict(self, texts: Sequence[str], *, thresholds: Thresholds = None) -> list[tuple[str, ...]]:
         """Return the labels of each text.
@@ -172,7 +171,7 @@ class SentenceClassifier:
             If a threshold names no label and no set of the model, or is not a number in [0, 1].
         """
         limits = self._limits(thresholds)
-        return [self._names(row) for row in self.predict_proba(texts) >= limits]
+        return names_of_rows(self.predict_proba(texts) >= limits, self.label_names)
 
     def expected_errors(
         self, probabilities: npt.NDArray[np.float32], *, thresholds: Thresholds = None
@@ -247,7 +246,7 @@ class SentenceClassifier:
         """
         if not isinstance(text, str):
             raise InputTypeError(f"predict_article: expected one article as a str, got {_type_name(text)}")
-        return self._tag([text], self._limits(thresholds))[0]
+        return self._tag(self._split([text]), self._limits(thresholds))[0]
 
     def predict_stream(self, articles: Iterable[str], *, thresholds: Thresholds = None) -> Iterator[Article]:
         """Tag any number of articles in bounded memory.
@@ -255,7 +254,7 @@ class SentenceClassifier:
         Parameters
         ----------
         articles : iterable of str
-            Read as needed: about 260,000 characters or 1,000 articles ahead.
+            Read as needed, in the caller's thread: at most about 520,000 characters or 1,000 articles ahead.
         thresholds : None, float, str, or mapping of str to float
             As for :meth:`predict`.
 
@@ -290,65 +289,81 @@ class SentenceClassifier:
         return errors > (np.inf if review is None else review.limit)
 
     def _stream(self, articles: Iterable[str], limits: npt.NDArray[np.float64]) -> Iterator[Article]:
-        """Tag articles together, yield them one by one."""
-        for gathered in _gather(articles):
-            yield from self._tag(gathered, limits)
+        """Tag articles together, yield them one by one; the next ones are split and tokenised meanwhile."""
+        for split in map_ahead(self._split, _gather(articles)):
+            yield from self._tag(split, limits)
 
-    def _tag(self, articles: list[str], limits: npt.NDArray[np.float64]) -> list[Article]:
-        """Split and score articles together."""
+    def _split(self, articles: list[str]) -> _SplitArticles:
+        """Split articles and tokenise their sentences together."""
         spans = [split_sentences(text) for text in articles]
         texts = [text[start:end] for text, its in zip(articles, spans, strict=True) for start, end in its]
-        probabilities, is_windowed = self._score(texts)
+        return _SplitArticles(articles, spans, texts, self._scorer.prepare(texts))
+
+    def _tag(self, split: _SplitArticles, limits: npt.NDArray[np.float64]) -> list[Article]:
+        """Score the sentences of articles together."""
+        raw, is_windowed = self._scorer.run(split.prepared)
+        probabilities = self._calibrated(raw)
         indicators = probabilities >= limits
         errors = expected_errors(probabilities, indicators)
-        is_uncertain = self._is_uncertain(errors)
+        # Python objects are made column by column: numpy converts a column at once, several times faster than by item.
+        rows = zip(
+            split.texts,
+            names_of_rows(indicators, self.label_names),
+            probabilities.tolist(),
+            is_windowed.tolist(),
+            errors.tolist(),
+            self._is_uncertain(errors).tolist(),
+            strict=True,
+        )
         tagged = []
-        row = 0
-        for text, its in zip(articles, spans, strict=True):
-            rows = range(row, row + len(its))
-            row += len(its)
+        for text, spans in zip(split.articles, split.spans, strict=True):
             sentences = tuple(
-                Sentence(
-                    text=texts[i],
-                    start=start,
-                    end=end,
-                    labels=self._names(indicators[i]),
-                    probabilities=dict(zip(self.label_names, probabilities[i].tolist(), strict=True)),
-                    is_truncated=bool(is_windowed[i]),
-                    expected_errors=float(errors[i]),
-                    needs_review=bool(is_uncertain[i]),
-                )
-                for i, (start, end) in zip(rows, its, strict=True)
+                self._sentence(span, *row) for span, row in zip(spans, islice(rows, len(spans)), strict=True)
             )
-            labels = self._names(np.logical_or.reduce(indicators[rows.start : rows.stop], axis=0))
+            found = {name for sentence in sentences for name in sentence.labels}
+            labels = tuple(name for name in self.label_names if name in found)
             tagged.append(Article(text=text, sentences=sentences, labels=labels))
         return tagged
 
-    def _score(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Return probabilities, and which texts were read in windows."""
-        probabilities = np.zeros((len(texts), len(self.label_names)), dtype=np.float32)
-        is_windowed = np.zeros(len(texts), dtype=np.bool_)
-        filled = [i for i, text in enumerate(texts) if text.strip()]
-        for start in range(0, len(filled), _TEXTS_AT_ONCE):
-            chosen = filled[start : start + _TEXTS_AT_ONCE]
-            windows = self._encoder.encode([texts[i] for i in chosen])
-            raw = self._score_windows(windows)
-            calibration = self.folder.calibration
-            probabilities[chosen] = raw if calibration is None else calibration.apply(raw)
-            is_windowed[chosen] = windows.is_windowed
-        return probabilities, is_windowed
+    def _sentence(
+        self,
+        span: tuple[int, int],
+        text: str,
+        labels: tuple[str, ...],
+        probabilities: list[float],
+        is_truncated: bool,
+        errors: float,
+        needs_review: bool,
+    ) -> Sentence:
+        """Return one tagged sentence."""
+        return Sentence(
+            text=text,
+            start=span[0],
+            end=span[1],
+            labels=labels,
+            probabilities=dict(zip(self.label_names, probabilities, strict=True)),
+            is_truncated=is_truncated,
+            expected_errors=errors,
+            needs_review=needs_review,
+        )
 
-    def _score_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
-        """Return the maximum over the windows of each text."""
-        scores = np.zeros((len(windows.is_windowed), len(self.label_names)), dtype=np.float32)
-        for chosen in iter_batches([len(ids) for ids in windows.ids], _TOKEN_BUDGET):
-            batch = self.engine.probabilities(*_padded([windows.ids[i] for i in chosen]))
-            np.maximum.at(scores, windows.owner[chosen], batch)
-        return scores
+    def _calibrated(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return calibrated probabilities; those of blank texts stay 0."""
+        calibration = self.folder.calibration
+        if calibration is None:
+            return raw
+        calibrated = calibration.apply(raw)
+        calibrated[~raw.any(axis=1)] = 0
+        return calibrated
 
-    def _names(self, indicators: npt.NDArray[np.bool_]) -> tuple[str, ...]:
-        """Return the names of the labels that one row of the indicator matrix gives."""
-        return tuple(self.label_names[j] for j in np.flatnonzero(indicators))
+
+class _SplitArticles(NamedTuple):
+    """Articles, the spans of each one's sentences, the sentences of all, and what the engine needs of these."""
+
+    articles: list[str]
+    spans: list[list[tuple[int, int]]]
+    texts: list[str]
+    prepared: PreparedTexts
 
 
 def _gather(articles: Iterable[str]) -> Iterator[list[str]]:
@@ -372,16 +387,6 @@ def _gather(articles: Iterable[str]) -> Iterator[list[str]]:
             yield gathered
             gathered, n_characters = [], 0
     yield gathered
-
-
-def _padded(ids: list[list[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return token ids padded with 0 on the right, and the length of each row."""
-    n_tokens = np.array([len(row) for row in ids], dtype=np.int32)
-    matrix = np.zeros((len(ids), int(n_tokens.max())), dtype=np.int32)
-    matrix[np.arange(matrix.shape[1]) < n_tokens[:, None]] = np.concatenate(
-        [np.array(row, dtype=np.int32) for row in ids]
-    )
-    return matrix, n_tokens
 
 
 def _checked_texts(texts: Sequence[str]) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 import ctclassify
-from ctclassify.engines import cpus
-from ctclassify.errors import EngineError
+from ctclassify.engines import cpus, openvino_engine
+from ctclassify.engines.gate_record import has_passed, record_passed
+from ctclassify.engines.openvino_engine import choose_precision
+from ctclassify.errors import EngineError, ModelFolderError
 from ctclassify.manifest import Manifest
-from ctclassify.model_folder import write_manifest
+from ctclassify.model_folder import read_model_folder, write_manifest
 from tests.test_classifier import TEXTS
 
 FOLDERS = ["tiny_folder", "tiny_mean_folder"]
@@ -85,14 +88,105 @@ def test_importing_the_package_stays_cheap():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Cgroup files and affinity of an invented machine of 8 CPUs."""
+    monkeypatch.setattr(cpus, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(cpus, "_OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("quota", "affinity", "expected"),
     [("max 100000", 8, 8), ("150000 100000", 8, 2), ("50000 100000", 8, 1), ("800000 100000", 3, 3), (None, 4, 4)],
 )
-def test_cpus_are_those_that_affinity_and_quota_leave(quota, affinity, expected, tmp_path, monkeypatch):
-    path = tmp_path / "cpu.max"
+def test_cpus_are_those_that_affinity_and_quota_leave(quota, affinity, expected, machine, monkeypatch):
     if quota is not None:
-        path.write_text(quota)
-    monkeypatch.setattr(cpus, "_QUOTA", path)
+        (machine / "cpu.max").write_text(quota)
     monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda _: set(range(affinity)), raising=False)
     assert cpus.available_cpus() == expected
+
+
+def test_a_quota_of_the_processs_own_cgroup_or_one_above_it_counts(machine):
+    (machine / "own").write_text("0::/slice/job\n")
+    (machine / "slice" / "job").mkdir(parents=True)
+    (machine / "slice" / "job" / "cpu.max").write_text("max 100000")
+    assert cpus.available_cpus() == 8
+    (machine / "slice" / "cpu.max").write_text("300000 100000")
+    assert cpus.available_cpus() == 3
+
+
+def test_quotas_of_cgroup_version_1_count(machine):
+    (machine / "own").write_text("5:memory:/m\n4:cpu,cpuacct:/job\n")
+    (machine / "cpu" / "job").mkdir(parents=True)
+    (machine / "cpu" / "job" / "cpu.cfs_period_us").write_text("100000\n")
+    for quota, expected in (("-1\n", 8), ("200000\n", 2)):
+        (machine / "cpu" / "job" / "cpu.cfs_quota_us").write_text(quota)
+        assert cpus.available_cpus() == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("3", 3), ("2,4", 2), ("99", 8), ("0", 8), ("many", 8), ("", 8)])
+def test_the_share_that_a_framework_gives_a_worker_counts(value, expected, machine, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert cpus.available_cpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("flags : sse2 avx512_vnni", True), ("flags : avx_vnni", True), ("flags : sse2 avx2", False), ("", False)],
+)
+def test_vnni_is_read_from_the_processors_flags(flags, expected, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+    monkeypatch.setattr(cpus, "_CPUINFO", tmp_path / "cpuinfo")
+    assert cpus.has_vnni() is expected
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "has_int8", "expected"), [(True, True, "bf16"), (False, True, "int8"), (False, False, "fp32")]
+)
+def test_auto_takes_what_the_processor_is_good_at(has_bf16, has_int8, expected):
+    assert choose_precision("auto", has_bf16=has_bf16, has_int8=has_int8) == expected
+    assert choose_precision("int8", has_bf16=has_bf16, has_int8=has_int8) == "int8"
+
+
+def test_int8_is_near_float32_and_not_the_same(tiny_folder, tiny):
+    classifier = ctclassify.load(tiny_folder, engine="openvino-int8")
+    assert classifier.info()["precision"] == "int8"
+    difference = np.abs(classifier.predict_proba(TEXTS) - tiny.predict_proba(TEXTS)).max()
+    assert 0 < difference < 0.1
+
+
+@pytest.fixture
+def recorded(tiny_folder, tmp_path):
+    folder = read_model_folder(shutil.copytree(tiny_folder, tmp_path / "model"))
+    record_passed(["openvino-int8"], folder)
+    return folder
+
+
+def test_a_record_of_the_gate_holds_for_its_weights_alone(recorded):
+    assert has_passed("openvino-int8", recorded)
+    assert not has_passed("openvino-bf16", recorded)
+    other = dataclasses.replace(recorded, checksums=recorded.checksums | {"model.safetensors": "f" * 64})
+    assert not has_passed("openvino-int8", other)
+
+
+def test_without_a_record_nothing_passed(tiny_folder):
+    assert not has_passed("openvino-int8", read_model_folder(tiny_folder))
+
+
+@pytest.mark.parametrize("content", ["{}", "no json", '{"weights_sha256": "0", "passed": 3}', "[]"])
+def test_a_spoilt_record_is_named(content, recorded):
+    (recorded.path / "gate.json").write_text(content)
+    with pytest.raises(ModelFolderError, match=r"is not a record of the gate .*; remove it, or write it anew"):
+        has_passed("openvino-int8", recorded)
+
+
+@pytest.mark.parametrize(("is_recorded", "expected"), [(True, "int8"), (False, "fp32")])
+def test_auto_takes_int8_only_where_it_passed_the_gate(is_recorded, expected, recorded, monkeypatch):
+    if not is_recorded:
+        (recorded.path / "gate.json").unlink()
+    monkeypatch.setattr(openvino_engine, "has_vnni", lambda: True)
+    monkeypatch.setattr(openvino_engine, "_has_bf16", lambda core: False)
+    assert ctclassify.load(recorded.path).info()["precision"] == expected

@@ -204,3 +204,16 @@ def info(output_format: str, model: Path | None, engine: str) -> None:
     from ctclassify.cli.tables import show_info
 
     show_info(model, engine, as_json=output_format == "json")
+
+
+@_cli.command()
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--json", "is_json", is_flag=True, help="The same as --format json.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="How often each engine runs.")
+@click.option("--record", is_flag=True, help="Write into the model folder which engines passed, for auto to go by.")
+@_model_option
+def bench(output_format: str, is_json: bool, rounds: int, record: bool, model: Path | None) -> None:
+    """Run every engine that works here: whether it decides as float32 does (the gate), and how fast it is."""
+    from ctclassify.cli.bench import show_bench
+
+    show_bench(model, rounds=rounds, record=record, as_json=is_json or output_format == "json")

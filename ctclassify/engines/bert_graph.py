@@ -62,7 +62,9 @@ class BertShape:
             raise EngineError(f"the model's config.json lacks {error}; save the model again") from error
 
 
-def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape) -> ov.Model:
+def build_bert_graph(
+    weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, is_int8: bool = False
+) -> ov.Model:
     """Build the graph from token ids to probabilities.
 
     Parameters
@@ -71,6 +73,9 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: Bert
         By the names of transformers' classes.
     shape : BertShape
         Numbers of the architecture.
+    is_int8 : bool
+        Hold the encoder's linear weights in int8, symmetrically with one scale an output: 127 steps either side of 0.
+        What enters a layer is quantised by the runtime as it runs, see :mod:`ctclassify.engines.openvino_engine`.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: Bert
         If a weight is missing.
     """
     try:
-        return _Builder(weights, shape).build()
+        return _Builder(weights, shape, is_int8=is_int8).build()
     except KeyError as error:
         raise EngineError(f"the model's weights lack {error}; expected those of {shape.pooling}-pooled BERT") from error
 
@@ -92,9 +97,10 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], shape: Bert
 class _Builder:
     """Holds weights and shape while the graph grows."""
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape) -> None:
+    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, is_int8: bool) -> None:
         self._weights = weights
         self._shape = shape
+        self._is_int8 = is_int8
         self._hidden_size = weights["bert.embeddings.word_embeddings.weight"].shape[1]
 
     def build(self) -> ov.Model:
@@ -161,8 +167,16 @@ class _Builder:
 
     def _linear(self, states: ov.Node, name: str) -> ov.Node:
         """Return ``states @ weight.T + bias``."""
-        product = op.matmul(states, self._weight(name + ".weight"), False, True)
-        return op.add(product, self._weight(name + ".bias"))
+        is_int8 = self._is_int8 and name.startswith("bert.encoder.")
+        weight = self._int8_weight(name + ".weight") if is_int8 else self._weight(name + ".weight")
+        return op.add(op.matmul(states, weight, False, True), self._weight(name + ".bias"))
+
+    def _int8_weight(self, name: str) -> ov.Node:
+        """Return a weight as int8 times one scale an output."""
+        weight = self._weights[name]
+        scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(127)
+        steps = op.constant(np.rint(weight / scale).astype(np.int8))
+        return op.multiply(op.convert(steps, "f32"), _constant(scale))
 
     def _layer_norm(self, states: ov.Node, name: str) -> ov.Node:
         """Return the states normalised over their last axis, scaled and shifted."""

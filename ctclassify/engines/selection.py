@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
+from threading import Thread
 
 from ctclassify.engines.base import Engine
 from ctclassify.errors import EngineError
 from ctclassify.model_folder import ModelFolder
 
-__all__ = ["ENGINE_NAMES", "make_engine"]
+__all__ = ["ENGINE_NAMES", "import_ahead", "make_engine"]
 
 ENGINE_NAMES = (
     "auto",
     "openvino",
     "openvino-bf16",
     "openvino-fp32",
+    "openvino-int8",
     "torch",
     "torch-cpu",
     "torch-cpu-bf16",
     "torch-cuda",
 )
 """What ``engine=`` takes. Without a suffix, an engine chooses its own precision or device."""
+
+
+def import_ahead(name: str) -> None:
+    """Begin to import an engine's runtime in the background, while the model folder is read and checked.
+
+    Parameters
+    ----------
+    name : str
+        As for :func:`make_engine`, which says what is wrong if the import fails.
+    """
+    if name == "auto" or name.startswith("openvino"):
+        Thread(target=_import_quietly, args=("openvino",), daemon=True, name="ctclassify-import").start()
+
+
+def _import_quietly(module: str) -> None:
+    """Import a module; whoever needs it meets the error again."""
+    with suppress(ImportError):
+        import_module(module)
 
 
 def make_engine(name: str, folder: ModelFolder) -> Engine:

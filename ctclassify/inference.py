@@ -1,0 +1,190 @@
+"""The one path from texts to probabilities: distinct texts, token ids, batches, the engine, order restored.
+
+Notes
+-----
+Measured on two cores (AVX-512 bf16, sentences of 33 tokens on average): batches of 2,048 tokens run as fast as smaller
+ones and 3% faster than ones of 4,096, and are padded by 2.3%. Running token-wise operations on packed tokens could gain
+no more than that. Two streams of one thread were no faster than one of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ctclassify.engines.base import Engine
+from ctclassify.tokenization import TextEncoder, TokenWindows, iter_batches
+
+__all__ = ["TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
+
+TOKEN_BUDGET = 2048
+"""Tokens of a batch, padding included, unless the engine has a ``token_budget`` of its own."""
+
+_TEXTS_AT_ONCE = 1 << 13
+"""Texts whose token ids are held at a time: batches are sorted by length within them."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedTexts:
+    """Texts ready for an engine.
+
+    Attributes
+    ----------
+    n_texts : int
+        How many texts there were.
+    filled : ndarray of int64, shape (n_filled,)
+        Indices of the texts that are not blank.
+    row : ndarray of int64, shape (n_filled,)
+        Which of the distinct texts each of them is.
+    windows : TokenWindows
+        Of the distinct texts that are not blank.
+    """
+
+    n_texts: int
+    filled: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    windows: TokenWindows
+
+
+class SentenceScorer:
+    """Scores texts with an engine.
+
+    Parameters
+    ----------
+    encoder : TextEncoder
+        The model's tokenizer.
+    engine : Engine
+        What runs the model.
+    n_labels : int
+        Columns of what the engine gives.
+
+    Notes
+    -----
+    A text that occurs more than once among the texts computed together is computed once. :meth:`prepare` needs no
+    engine and may run in another thread than :meth:`run`.
+    """
+
+    def __init__(self, encoder: TextEncoder, engine: Engine, n_labels: int) -> None:
+        self._encoder = encoder
+        self._engine = engine
+        self._n_labels = n_labels
+        self._budget = int(getattr(engine, "token_budget", TOKEN_BUDGET))
+
+    def score(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Score texts, however many.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            May be empty.
+
+        Returns
+        -------
+        probabilities : ndarray of float32, shape (n_texts, n_labels)
+            As the engine gives them; 0 for blank texts.
+        is_windowed : ndarray of bool, shape (n_texts,)
+            True for texts longer than the model reads at once.
+        """
+        chunks = [texts[start : start + _TEXTS_AT_ONCE] for start in range(0, len(texts), _TEXTS_AT_ONCE)]
+        scored = [self.run(prepared) for prepared in map_ahead(self.prepare, chunks)]
+        if len(scored) == 1:
+            return scored[0]
+        empty = np.zeros((0, self._n_labels), dtype=np.float32), np.zeros(0, dtype=np.bool_)
+        probabilities, is_windowed = zip(empty, *scored, strict=True)
+        return np.concatenate(probabilities), np.concatenate(is_windowed)
+
+    def prepare(self, texts: Sequence[str]) -> PreparedTexts:
+        """Find the distinct texts and tokenise each once."""
+        rows: dict[str, int] = {}
+        row = [rows.setdefault(text, len(rows)) if text and not text.isspace() else -1 for text in texts]
+        owners = np.array(row, dtype=np.int64)
+        filled = np.flatnonzero(owners >= 0)
+        windows = self._encoder.encode(list(rows))
+        return PreparedTexts(n_texts=len(texts), filled=filled, row=owners[filled], windows=windows)
+
+    def run(self, prepared: PreparedTexts) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Score prepared texts; see :meth:`score`."""
+        probabilities = np.zeros((prepared.n_texts, self._n_labels), dtype=np.float32)
+        is_windowed = np.zeros(prepared.n_texts, dtype=np.bool_)
+        probabilities[prepared.filled] = self._run_windows(prepared.windows)[prepared.row]
+        is_windowed[prepared.filled] = prepared.windows.is_windowed[prepared.row]
+        return probabilities, is_windowed
+
+    def _run_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
+        """Return the maximum over the windows of each distinct text."""
+        scores = np.zeros((len(windows.ids), self._n_labels), dtype=np.float32)
+        for chosen in iter_batches([len(ids) for ids in windows.ids], self._budget):
+            scores[chosen] = self._engine.probabilities(*_padded([windows.ids[i] for i in chosen]))
+        if not windows.is_windowed.any():
+            return scores
+        best = np.zeros((len(windows.is_windowed), self._n_labels), dtype=np.float32)
+        np.maximum.at(best, windows.owner, scores)
+        return best
+
+
+def map_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Apply a function to items in order, one item ahead of what the caller works on.
+
+    Parameters
+    ----------
+    function : callable
+        Called in a background thread, on one item at a time; where there is one item alone, in the caller's thread.
+    items : iterable
+        Read in the caller's thread, two items before the first result and one more before each further one.
+
+    Yields
+    ------
+    object
+        One result an item, in order. An error of ``items`` or of ``function`` comes after all results before it.
+    """
+    source = iter(items)
+    try:
+        first = next(source)
+    except StopIteration:
+        return
+    failure: Exception | None = None
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ctclassify") as pool:
+        pending: Future[_Result] | None = None
+        try:
+            second = next(source)
+        except StopIteration:
+            yield function(first)
+            return
+        except Exception as error:
+            yield function(first)
+            raise error from None
+        pending = pool.submit(function, first)
+        following = pool.submit(function, second)
+        while True:
+            yield pending.result()
+            pending = following
+            try:
+                following = pool.submit(function, next(source))
+            except StopIteration:
+                break
+            except Exception as error:
+                failure = error
+                break
+        yield pending.result()
+    if failure is not None:
+        raise failure
+
+
+def _padded(ids: list[list[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return token ids padded with 0 on the right, and the length of each row; rows come shortest first."""
+    longest = len(ids[-1])
+    n_tokens = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))
+    flat = [token for row in ids for token in row]
+    if len(flat) == longest * len(ids):
+        return np.array(flat, dtype=np.int32).reshape(len(ids), longest), n_tokens
+    matrix = np.zeros((len(ids), longest), dtype=np.int32)
+    matrix[np.arange(longest) < n_tokens[:, None]] = flat
+    return matrix, n_tokens
