@@ -1,7 +1,7 @@
 """Attention within the windows of a packed batch, three ways.
 
 ``varlen``
-    FlashAttention over cumulative lengths, from torch (2.10 or later) itself. A window takes whole tiles of 128 queries.
+    FlashAttention over cumulative lengths, from torch (2.10 or later). A window takes whole tiles of 128 queries.
 ``blocks``
     This project's Triton kernel: a tile of queries spans neighbouring windows, which suits short sentences.
 ``padded``
@@ -48,7 +48,9 @@ def make_attention(kind: str) -> Attention:
         return padded_attention
     if kind == "varlen":
         if not _has_varlen():
-            raise EngineError(f"attention 'varlen' needs torch 2.10 or later, this is {torch.__version__}; use 'padded'")
+            raise EngineError(
+                f"attention 'varlen' needs torch 2.10 or later, this is {torch.__version__}; use 'padded'"
+            )
         return varlen_attention
     if kind == "blocks":
         if find_spec("triton") is None:

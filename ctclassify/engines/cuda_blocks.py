@@ -23,7 +23,7 @@ _LOG2_E = math.log2(math.e)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _kernel(  # noqa: ANN202
+def _kernel(
     qkv: Any,
     first: Any,
     last: Any,
@@ -33,7 +33,7 @@ def _kernel(  # noqa: ANN202
     n_hidden: tl.constexpr,
     head_size: tl.constexpr,
     tile: tl.constexpr,
-):
+) -> None:
     """Attend for one tile of queries and one head; softmax is kept running over the tiles of keys (fp32)."""
     rows = tl.program_id(0) * tile + tl.arange(0, tile)
     columns = tl.program_id(1) * head_size + tl.arange(0, head_size)

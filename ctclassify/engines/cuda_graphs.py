@@ -104,7 +104,7 @@ class GraphCache:
         flat = torch.empty(flat_size(room.n_tokens, room.n_windows), dtype=torch.int32, device=self._device)
         flat.copy_(host)
         batch = PackedBatch.view(flat, room.n_tokens, room.longest)
-        aside = torch.cuda.Stream(self._device)
+        aside = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(aside):
             for _ in range(2):

@@ -79,7 +79,9 @@ class PackedBert:
         compiled: bool = False,
     ) -> None:
         if not is_packable(config):
-            raise EngineError(f"only BERT with gelu and absolute positions runs packed; this is {config['architectures']}")
+            raise EngineError(
+                f"only BERT with gelu and absolute positions runs packed; this is {config['architectures']}"
+            )
         self.attention = attention
         self._weights = weights
         self._device = device
@@ -90,13 +92,14 @@ class PackedBert:
         self._finish: Callable[..., torch.Tensor] = _finish_layer
         self._embed: Callable[..., torch.Tensor] = _embed
         if compiled:
-            # dynamic: one compilation for every number of tokens; parameters keep their shapes as constants.
-            self._finish = torch.compile(_finish_layer, dynamic=True)
-            self._embed = torch.compile(_embed, dynamic=True)
+            self._finish = _compiled(_finish_layer)
+            self._embed = _compiled(_embed)
         try:
             self._read(int(config["num_hidden_layers"]))
         except KeyError as error:
-            raise EngineError(f"the model's weights lack {error}; expected those of {self._pooling}-pooled BERT") from error
+            raise EngineError(
+                f"the model's weights lack {error}; expected those of {self._pooling}-pooled BERT"
+            ) from error
         del self._weights  # a second copy, in float32 on the host
 
     @property
@@ -138,7 +141,9 @@ class PackedBert:
         """Move the weights to the device."""
         name = "bert.embeddings."
         self._words = self._tensor(name + "word_embeddings.weight")
-        places = self._weights[name + "position_embeddings.weight"] + self._weights[name + "token_type_embeddings.weight"][0]
+        places = (
+            self._weights[name + "position_embeddings.weight"] + self._weights[name + "token_type_embeddings.weight"][0]
+        )
         self._places = self._parameter(places, torch.float32)
         self._embedding_norm = self._pair(name + "LayerNorm", torch.float32)
         self._layers = [self._layer(f"bert.encoder.layer.{i}.") for i in range(n_layers)]
@@ -149,7 +154,13 @@ class PackedBert:
     def _layer(self, name: str) -> _Layer:
         """Return one layer's weights, those of queries, keys and values joined."""
         own = [f"{name}attention.self.{part}" for part in ("query", "key", "value")]
-        tail = ("attention.output.dense", "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm")
+        tail = (
+            "attention.output.dense",
+            "attention.output.LayerNorm",
+            "intermediate.dense",
+            "output.dense",
+            "output.LayerNorm",
+        )
         return _Layer(
             qkv_weight=self._parameter(np.concatenate([self._weights[part + ".weight"] for part in own])),
             qkv_bias=self._parameter(np.concatenate([self._weights[part + ".bias"] for part in own])),
@@ -168,6 +179,19 @@ class PackedBert:
         """Return an array on the device; a parameter, whose shape ``torch.compile`` takes for a constant."""
         tensor = torch.from_numpy(np.array(array)).to(self._device, dtype or self._dtype)
         return torch.nn.Parameter(tensor, requires_grad=False)
+
+
+def _compiled(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return a function compiled once for every number of tokens: the first axis of its first two arguments."""
+    compiled = torch.compile(function)
+
+    def run(one: torch.Tensor, other: torch.Tensor, *rest: Any) -> torch.Tensor:
+        # Not torch.compile(dynamic=True), to which every size and number is unknown, that of eps among them.
+        for tensor in (one, other):
+            torch._dynamo.maybe_mark_dynamic(tensor, 0)
+        return compiled(one, other, *rest)
+
+    return run
 
 
 def _embed(
