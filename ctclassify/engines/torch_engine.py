@@ -7,11 +7,16 @@ import numpy.typing as npt
 import torch
 from transformers import AutoConfig
 
+from ctclassify.engines.cuda_engine import PackedEngine
+from ctclassify.engines.cuda_model import is_packable
 from ctclassify.errors import EngineError
 from ctclassify.model_folder import ModelFolder
 from ctclassify.torch_model import load_torch_model
 
 __all__ = ["TorchEngine"]
+
+_TOKEN_BUDGET = 4096
+"""Tokens of a batch, padding included, where nothing better is known: suits a CPU's caches."""
 
 
 class TorchEngine:
@@ -32,7 +37,8 @@ class TorchEngine:
 
     Notes
     -----
-    float32 on a CPU, which makes it the reference for other engines; bfloat16 autocast on CUDA.
+    float32 on a CPU, which makes it the reference for other engines. On CUDA, BERT runs in bfloat16 without padding
+    (see :class:`ctclassify.engines.cuda_engine.PackedEngine`), another architecture padded in bfloat16 autocast.
     """
 
     name = "torch"
@@ -47,6 +53,12 @@ class TorchEngine:
         self.device = torch.cuda.get_device_name() if device == "cuda" else "cpu"
         self.version = str(torch.__version__)
         self._where = torch.device(device)
+        self._packed: PackedEngine | None = None
+        self.token_budget = _TOKEN_BUDGET
+        if device == "cuda" and is_packable(folder.config):
+            self._packed = PackedEngine(folder)
+            self.token_budget = self._packed.token_budget
+            return
         config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
         self._model = load_torch_model(folder.path, config).to(self._where).eval()
 
@@ -54,6 +66,8 @@ class TorchEngine:
         self, input_ids: npt.NDArray[np.int32], n_tokens: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
         """Score a batch; see :class:`ctclassify.engines.base.Engine`."""
+        if self._packed is not None:
+            return self._packed.probabilities(input_ids, n_tokens)
         ids = torch.from_numpy(input_ids.astype(np.int64)).to(self._where)
         lengths = torch.from_numpy(n_tokens.astype(np.int64)).to(self._where)
         mask = (torch.arange(ids.shape[1], device=self._where)[None] < lengths[:, None]).long()
