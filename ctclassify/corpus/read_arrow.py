@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from ctclassify.corpus.columns import Columns, ReadOptions, find_columns
@@ -60,8 +60,13 @@ def read_parquet(
             yield _corrupt(name, row, error), n_bytes
 
 
-def read_arrow(stream: BinaryIO, name: str, options: ReadOptions, n_bytes: int) -> Iterator[tuple[Item, int]]:
-    """Yield each row of an Arrow IPC file or stream (Feather 2 is the former), as :func:`read_parquet` does."""
+def read_arrow(
+    stream: BinaryIO, name: str, options: ReadOptions, tell: Callable[[], int]
+) -> Iterator[tuple[Item, int]]:
+    """Yield each row of an Arrow IPC file or stream (Feather 2 is the former), as :func:`read_parquet` does.
+
+    ``tell`` gives the position in the file as it lies on the disk, in bytes.
+    """
     require_pyarrow("reading Arrow")
     import pyarrow as pa
 
@@ -71,16 +76,16 @@ def read_arrow(stream: BinaryIO, name: str, options: ReadOptions, n_bytes: int) 
         schema, batches = next(reader), reader
         columns = find_columns(schema.names, options, file=name)
         if isinstance(columns, str):
-            yield Rejection(file=name, row=None, reason="no_text_column", detail=columns), n_bytes
+            yield Rejection(file=name, row=None, reason="no_text_column", detail=columns), tell()
             return
         wanted = _wanted(columns, schema.names)
         for batch in batches:
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 for item in _batch_items(batch.slice(start, _BATCH_ROWS).select(wanted), columns, name, row):
                     row += 1
-                    yield item, stream.tell()
+                    yield item, tell()
     except (pa.ArrowException, OSError, EOFError) as error:
-        yield _corrupt(name, row, error), n_bytes
+        yield _corrupt(name, row, error), tell()
 
 
 def _arrow_batches(stream: BinaryIO) -> Iterator[Any]:

@@ -122,7 +122,7 @@ def _reader(
     if file.kind == "parquet":
         return read_parquet(stream, name, options, n_bytes, is_compressed=file.compression is not None)
     if file.kind == "arrow":
-        return read_arrow(stream, name, options, n_bytes)
+        return read_arrow(stream, name, options, raw.tell)
     return (read_html if file.kind == "html" else read_text)(stream, name, options, n_bytes)
 
 
