@@ -68,10 +68,19 @@ output cannot be written (a full disk: make room, run the same command); 5 --str
 @click.option("--model", type=click.Path(path_type=Path), help="A model folder.  [default: the shipped model]")
 @click.option(
     "--engine",
+    type=click.Choice([*ENGINE_NAMES, "ray"]),
+    default="auto",
+    show_default=True,
+    help="What runs the model; ray: actors of Ray Data, here or on a cluster.",
+)
+@click.option("--ray-address", metavar="HOST:PORT", help="Of a cluster; without it, one is started here.")
+@click.option("--ray-actors", type=click.IntRange(min=1), metavar="N", help="Copies of the model.  [default: 1 a CPU]")
+@click.option(
+    "--ray-engine",
     type=click.Choice(ENGINE_NAMES),
     default="auto",
     show_default=True,
-    help="What runs the model.",
+    help="What runs the model in an actor.",
 )
 def tag_corpus(**options: object) -> int:
     """Tag every sentence of a corpus: files, globs and folders, into a folder of tables.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ctclassify.corpus.compression import require_pyarrow
 from ctclassify.corpus.discover import KINDS, InputFile, find_inputs
 from ctclassify.corpus.formats import OUTPUT_FORMATS
 from ctclassify.corpus.progress import ProgressReport
+from ctclassify.corpus.ray_engine import RayOptions, require_ray, tag_on_ray
 from ctclassify.corpus.reading import check_first_table
 from ctclassify.corpus.run import Job, run_job, stamp_of, tag_locally
 from ctclassify.corpus.settings import make_settings
@@ -49,6 +51,9 @@ def tag_corpus(
     with_text: bool = True,
     part_articles: int = PART_ARTICLES,
     strict: bool = False,
+    ray_address: str | None = None,
+    ray_actors: int | None = None,
+    ray_engine: str = "auto",
     report: ProgressReport | None = None,
     say: Callable[[str], None] = _say_nothing,
 ) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def tag_corpus(
     out : str or pathlib.Path
         The run's folder, new, empty, or that of the same run.
     model, engine
-        As for :func:`ctclassify.load`.
+        As for :func:`ctclassify.load`; ``ray`` as an engine runs copies of the model as actors of Ray Data.
     classifier : SentenceClassifier or None
         A loaded model, in the place of ``model`` and ``engine``.
     thresholds : None, float, str, or mapping of str to float
@@ -84,6 +89,12 @@ def tag_corpus(
         Items of a part, at least 1. A part is computed and written on its own; a stop costs the part under way.
     strict : bool
         Stop at the first item that is rejected.
+    ray_address : str or None
+        Of a Ray cluster; None starts one here. The inputs and a model's folder must lie on each of its machines.
+    ray_actors : int or None
+        Copies of the model, each on one CPU; None is one for each CPU of the cluster.
+    ray_engine : str
+        What runs the model in an actor, as ``engine`` for :func:`ctclassify.load`.
     report : callable or None
         Gets a :class:`ctclassify.corpus.progress.Progress` after each part and at the end.
     say : callable
@@ -121,9 +132,12 @@ def tag_corpus(
     )
     files = _inputs(named, Path(out), input_format)
     check_first_table(files, options)
+    load_model = partial(_load, model, ray_engine if engine == "ray" else engine, classifier)
     if classifier is None:
-        classifier = load(model, engine=engine)
-    elif model is not None or engine != "auto":
+        if engine == "ray":
+            require_ray()
+        classifier = load_model()
+    elif model is not None or engine not in ("auto", "ray"):
         raise CorpusError("give a classifier, or a model and an engine, not both")
     stamps = tuple(map(stamp_of, files))
     settings = make_settings(
@@ -135,6 +149,7 @@ def tag_corpus(
         with_text=with_text,
         part_articles=part_articles,
     )
+    ray_options = RayOptions(address=ray_address, n_actors=ray_actors, load=load_model)
     job = Job(
         classifier=classifier,
         files=files,
@@ -142,11 +157,16 @@ def tag_corpus(
         settings=settings,
         stamps=stamps,
         strict=strict,
-        tag_parts=tag_locally,
+        tag_parts=tag_on_ray(ray_options) if engine == "ray" else tag_locally,
         report=report,
         say=say,
     )
     return run_job(job, Path(out))
+
+
+def _load(model: str | Path | None, engine: str, classifier: ArticleTagger | None) -> ArticleTagger:
+    """Return the given classifier, or load one: here, or in an actor."""
+    return classifier if classifier is not None else load(model, engine=engine)
 
 
 def _check_choices(
