@@ -8,7 +8,7 @@ import click
 
 from ctclassify.engines.selection import ENGINE_NAMES
 
-__all__ = ["tag_corpus"]
+__all__ = ["drift", "summarize", "tag_corpus"]
 
 _EPILOG = """\b
 Exit codes: 0 every item tagged; 1 finished, and some items were rejected (rejected.jsonl says which and why);
@@ -91,3 +91,27 @@ def tag_corpus(**options: object) -> int:
     from ctclassify.cli.corpus import run_tag_corpus
 
     return run_tag_corpus(options)
+
+
+@click.command()
+@click.argument("run", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the CSV files and the page.")
+@click.option(
+    "--by", type=click.Choice(["day", "week", "month", "year"]), default="month", show_default=True, help="Periods."
+)
+def summarize(run: Path, out: Path, by: str) -> int:
+    """Count the labels of a finished run over time, by source and together: CSV files and an HTML page."""
+    from ctclassify.cli.corpus import run_summarize
+
+    return run_summarize(run, out, by)
+
+
+@click.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def drift(first: Path, second: Path, output_format: str) -> int:
+    """Say whether label rates, confidence or vocabulary moved from run A to run B, with 95% intervals."""
+    from ctclassify.cli.corpus import run_drift
+
+    return run_drift(first, second, as_json=output_format == "json")

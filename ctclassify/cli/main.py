@@ -12,7 +12,7 @@ import click
 
 from ctclassify._version import __version__
 from ctclassify.cli.controls import escape_controls
-from ctclassify.cli.corpus_commands import tag_corpus
+from ctclassify.cli.corpus_commands import drift, summarize, tag_corpus
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import (
     CorpusError,
@@ -121,7 +121,8 @@ def _cli() -> None:
     """Tag every sentence of a counterterrorism news article with what it reports."""
 
 
-_cli.add_command(tag_corpus)
+for _command in (tag_corpus, summarize, drift):
+    _cli.add_command(_command)
 
 
 @_cli.command(epilog=_EPILOG)
