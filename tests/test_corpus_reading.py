@@ -232,6 +232,15 @@ def test_inputs_that_are_not_there_are_refused(tmp_path, named, complaint):
         find_inputs([tmp_path / named])
 
 
+def test_a_folder_that_cannot_be_read_is_no_fault_of_the_output(tmp_path, monkeypatch):
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(CorpusError, match="the folder cannot be read: Permission denied"):
+        find_inputs([tmp_path])
+
+
 def test_an_output_folder_inside_an_input_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("The court met.")
     with pytest.raises(CorpusError, match="lies inside the input"):

@@ -134,7 +134,11 @@ def _walk(folder: Path) -> Iterator[Path]:
     if (folder / _DATASET_STATE).is_file():
         yield from _dataset_files(folder)
         return
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise CorpusError(f"{name_of(folder)}: the folder cannot be read: {error.strerror or error}") from error
+    for path in paths:
         if path.name.startswith(".") or path.name == _DATASET_DICT:
             continue
         if path.is_dir():
