@@ -11,7 +11,9 @@ from __future__ import annotations
 from ctclassify._version import __version__
 from ctclassify.article import Article, Sentence
 from ctclassify.classifier import SentenceClassifier, load
+from ctclassify.corpus.api import tag_corpus
 from ctclassify.errors import (
+    CorpusError,
     CTClassifyError,
     DataError,
     EngineError,
@@ -19,6 +21,8 @@ from ctclassify.errors import (
     InputTypeError,
     LabelError,
     ModelFolderError,
+    RejectedInputError,
+    RunFolderError,
 )
 from ctclassify.labels import LabelDefinition, label_definitions
 from ctclassify.splitting import split_sentences
@@ -26,6 +30,7 @@ from ctclassify.splitting import split_sentences
 __all__ = [
     "Article",
     "CTClassifyError",
+    "CorpusError",
     "DataError",
     "EngineError",
     "InputTextError",
@@ -33,10 +38,13 @@ __all__ = [
     "LabelDefinition",
     "LabelError",
     "ModelFolderError",
+    "RejectedInputError",
+    "RunFolderError",
     "Sentence",
     "SentenceClassifier",
     "__version__",
     "label_definitions",
     "load",
     "split_sentences",
+    "tag_corpus",
 ]

@@ -9,12 +9,15 @@ from pathlib import Path
 
 __all__ = [
     "CTClassifyError",
+    "CorpusError",
     "DataError",
     "EngineError",
     "InputTextError",
     "InputTypeError",
     "LabelError",
     "ModelFolderError",
+    "RejectedInputError",
+    "RunFolderError",
 ]
 
 
@@ -68,3 +71,44 @@ class DataError(CTClassifyError, ValueError):
         super().__init__(f"{where}: {message}")
         self.path = path
         self.line_number = line_number
+
+
+class CorpusError(CTClassifyError, ValueError):
+    """A run over a corpus cannot begin: an input is not there, no column holds text, or an extra is not installed."""
+
+
+class RunFolderError(CorpusError):
+    """A run's folder is in use, was altered, or belongs to a run of other settings or inputs.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder.
+    differences : tuple of str
+        What differs, one item a line; empty where the fault is another.
+    """
+
+    def __init__(self, message: str, *, path: Path, differences: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+        self.differences = differences
+
+
+class RejectedInputError(CorpusError):
+    """A strict run met an input that it cannot use.
+
+    Attributes
+    ----------
+    file : str
+        The input file, as it was named.
+    row : int or None
+        The line or row at fault, counted from 1; None where the whole file is.
+    reason : str
+        One of :data:`ctclassify.corpus.records.REASONS`.
+    """
+
+    def __init__(self, message: str, *, file: str, row: int | None, reason: str) -> None:
+        super().__init__(message)
+        self.file = file
+        self.row = row
+        self.reason = reason

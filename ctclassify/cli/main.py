@@ -12,12 +12,22 @@ import click
 
 from ctclassify._version import __version__
 from ctclassify.cli.controls import escape_controls
+from ctclassify.cli.corpus_commands import drift, summarize, tag_corpus
 from ctclassify.engines.selection import ENGINE_NAMES
-from ctclassify.errors import CTClassifyError, EngineError, LabelError, ModelFolderError
+from ctclassify.errors import (
+    CorpusError,
+    CTClassifyError,
+    EngineError,
+    LabelError,
+    ModelFolderError,
+    RejectedInputError,
+    RunFolderError,
+)
 
 __all__ = ["main"]
 
 EXIT_INPUT, EXIT_USAGE, EXIT_MODEL, EXIT_OUTPUT = 1, 2, 3, 4
+EXIT_REJECTED, EXIT_REFUSED = 5, 6
 _EXIT_BUG, _EXIT_INTERRUPTED, _EXIT_CLOSED_PIPE = 70, 130, 141
 
 _EPILOG = """\b
@@ -73,6 +83,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, EXIT_USAGE)
     except (ModelFolderError, EngineError) as error:
         return _fail(error, EXIT_MODEL)
+    except RejectedInputError as error:
+        return _fail(error, EXIT_REJECTED)
+    except RunFolderError as error:
+        return _fail(error, EXIT_REFUSED)
+    except CorpusError as error:
+        return _fail(error, EXIT_USAGE)
     except CTClassifyError as error:
         return _fail(error, EXIT_INPUT)
     except OSError as error:  # those of reading inputs and models are caught where they arise
@@ -103,6 +119,10 @@ def _fail(error: object, code: int) -> int:
 @click.version_option(__version__, message="ctclassify %(version)s")
 def _cli() -> None:
     """Tag every sentence of a counterterrorism news article with what it reports."""
+
+
+for _command in (tag_corpus, summarize, drift):
+    _cli.add_command(_command)
 
 
 @_cli.command(epilog=_EPILOG)

@@ -1,0 +1,1 @@
+"""Tag a whole corpus: read, compute, write in parts, go on after a stop, sum up."""

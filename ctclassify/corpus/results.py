@@ -1,0 +1,64 @@
+"""Read a finished run back, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctclassify.corpus.formats import read_rows
+from ctclassify.corpus.run_folder import MANIFEST, read_json
+from ctclassify.corpus.tables import article_types, sentence_types
+from ctclassify.errors import RunFolderError
+
+__all__ = ["RunResults"]
+
+
+class RunResults:
+    """The tables of a finished run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The run's folder.
+
+    Attributes
+    ----------
+    manifest : dict
+        What ``manifest.json`` holds.
+    label_names : tuple of str
+        The model's labels, in order.
+    with_text : bool
+        Whether the sentences' text is there.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder holds no finished run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not (path / MANIFEST).is_file():
+            raise RunFolderError(
+                f"{path}: holds no finished run: {MANIFEST} is missing; run tag-corpus to its end", path=path
+            )
+        self.path = path
+        self.manifest = read_json(path / MANIFEST)
+        self.label_names = tuple(self.manifest["label_names"])
+        self.with_text = bool(self.manifest["output"]["with_text"])
+        self._format = str(self.manifest["output"]["format"])
+
+    def articles(self, names: Sequence[str]) -> Iterator[list[Any]]:
+        """Yield the named columns of every article, in order."""
+        return self._rows("articles", article_types(self.label_names), names)
+
+    def sentences(self, names: Sequence[str]) -> Iterator[list[Any]]:
+        """Yield the named columns of every sentence, in order; those of an article follow one another."""
+        return self._rows("sentences", sentence_types(self.label_names, with_text=self.with_text), names)
+
+    def _rows(self, table: str, types: dict[str, str], names: Sequence[str]) -> Iterator[list[Any]]:
+        """Yield rows of all parts."""
+        for part in self.manifest["parts"]:
+            for name in part["files"]:
+                if name.startswith(f"{table}/"):
+                    yield from read_rows(self.path / name, types, self._format, names)

@@ -1,0 +1,156 @@
+"""Count the labels of a finished run over time, by source and together."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import combinations
+from pathlib import Path
+
+from ctclassify.corpus.files import write_atomically
+from ctclassify.corpus.results import RunResults
+
+__all__ = ["PERIODS", "UNKNOWN", "Group", "Summary", "period_of", "summarize_run", "write_csv_files"]
+
+PERIODS = ("day", "week", "month", "year")
+UNKNOWN = "unknown"
+"""Period or source of articles that name none, or a date that is not in the form YYYY-MM-DD or YYYYMMDD."""
+
+_DATE = re.compile(r"\s*(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d)(?!\d))")
+
+
+@dataclass(kw_only=True)
+class Group:
+    """Articles of one period or one source.
+
+    Attributes
+    ----------
+    n_articles, n_sentences : int
+        How many.
+    labels : Counter of str
+        Sentences by label.
+    """
+
+    n_articles: int = 0
+    n_sentences: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A run in numbers.
+
+    Attributes
+    ----------
+    label_names : tuple of str
+        The model's labels, in order.
+    by : str
+        One of :data:`PERIODS`.
+    periods, sources : dict of str to Group
+        Periods in order, sources by falling number of articles; :data:`UNKNOWN` last.
+    together : Counter of (str, str)
+        Sentences that have both labels, the pair in the model's order.
+    """
+
+    label_names: tuple[str, ...]
+    by: str
+    periods: dict[str, Group]
+    sources: dict[str, Group]
+    together: Counter[tuple[str, str]]
+
+
+def period_of(text: str | None, by: str) -> str:
+    """Return the period of a date: ``2024-05-01``, ``2024-W18`` (ISO 8601), ``2024-05``, ``2024``, or ``unknown``."""
+    match = _DATE.match(text or "")
+    if match is None:
+        return UNKNOWN
+    year, month, day = int(match[1]), int(match[2] or match[4]), int(match[3] or match[5])
+    try:
+        found = date(year, month, day)
+    except ValueError:
+        return UNKNOWN
+    if by == "week":
+        iso = found.isocalendar()
+        return f"{iso.year}-W{iso.week:02}"
+    return found.isoformat()[: {"day": 10, "month": 7, "year": 4}[by]]
+
+
+def summarize_run(path: Path, *, by: str) -> Summary:
+    """Count the labels of a run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder.
+    by : str
+        One of :data:`PERIODS`.
+
+    Returns
+    -------
+    Summary
+        Near copies count like other articles: leave them out of the tables (``near_copy_of``) for other counts.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder holds no finished run.
+    """
+    run = RunResults(path)
+    names = run.label_names
+    periods: dict[str, Group] = {}
+    sources: dict[str, Group] = {}
+    for when, source, n_sentences, *counts in run.articles(
+        ["date", "source", "n_sentences", *map("n_{}".format, names)]
+    ):
+        for groups, key in ((periods, period_of(when, by)), (sources, source or UNKNOWN)):
+            group = groups.setdefault(key, Group())
+            group.n_articles += 1
+            group.n_sentences += n_sentences
+            group.labels.update({name: n for name, n in zip(names, counts, strict=True) if n})
+    together: Counter[tuple[str, str]] = Counter()
+    for (labels,) in run.sentences(["labels"]):
+        together.update(combinations(labels, 2))
+    return Summary(
+        label_names=names,
+        by=by,
+        periods=dict(sorted(periods.items(), key=lambda each: (each[0] == UNKNOWN, each[0]))),
+        sources=dict(sorted(sources.items(), key=lambda each: (each[0] == UNKNOWN, -each[1].n_articles, each[0]))),
+        together=together,
+    )
+
+
+def write_csv_files(summary: Summary, folder: Path) -> None:
+    """Write ``labels_over_time.csv``, ``labels_by_source.csv`` and ``labels_together.csv``: counts of sentences."""
+    head = ["n_articles", "n_sentences", *summary.label_names]
+    for name, key, groups in (
+        ("labels_over_time.csv", summary.by, summary.periods),
+        ("labels_by_source.csv", "source", summary.sources),
+    ):
+        rows = [
+            [each, group.n_articles, group.n_sentences, *(group.labels[label] for label in summary.label_names)]
+            for each, group in groups.items()
+        ]
+        _write(folder / name, [[key, *head], *rows])
+    pairs = [[*pair, summary.together[pair]] for pair in combinations(summary.label_names, 2)]
+    _write(folder / "labels_together.csv", [["label", "other_label", "n_sentences"], *pairs])
+
+
+def _write(path: Path, rows: list[list[object]]) -> None:
+    """Write rows as CSV, text quoted."""
+
+    class _Encoded:
+        """What csv writes to: lines become bytes."""
+
+        def __init__(self, stream: object) -> None:
+            self._write = stream.write  # type: ignore[attr-defined]
+
+        def write(self, line: str) -> None:
+            self._write(line.encode("utf-8"))
+
+    write_atomically(
+        path,
+        lambda stream: csv.writer(_Encoded(stream), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(rows),
+    )
