@@ -142,6 +142,8 @@ def main() -> None:
     _check_reference(reference, folder)
     contenders = []
     for name, make in _makers(args, folder, device, encoder).items():
+        if args.kinds and name.partition("@")[0] not in args.kinds:
+            continue
         row = report["variants"][name] = {}
         if time.perf_counter() - started > 0.6 * args.seconds:
             row["error"] = f"not run: more than 60% of --seconds {args.seconds:g} had passed"
@@ -151,6 +153,7 @@ def main() -> None:
             contender.row = row
             contenders.append(contender)
         print(f"{time.perf_counter() - started:6.1f} s  {name}: {json.dumps(row)}", flush=True)
+        _write(report, args)
     report["flops_per_sentence"] = flops = _flops(folder, tokens) / len(texts)
     stop_at = started + args.seconds
     _time_engines(contenders, tokens, args, stop_at)
@@ -179,6 +182,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--baseline-sentences", type=int, default=4096, help="for the pipeline")
     parser.add_argument("--check", type=int, default=8192, help="sentences for agreement and determinism")
     parser.add_argument("--budgets", type=int, nargs="+", default=[8192, 16384, 32768, 65536], help="tokens of a batch")
+    parser.add_argument("--kinds", nargs="+", help="run these alone, such as: pipeline varlen varlen+graphs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--whole", type=int, default=4, help="time so many of the fastest from texts, the baseline besides"

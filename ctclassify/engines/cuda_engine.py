@@ -202,8 +202,9 @@ class PackedEngine:
 
     def _try_attention(self) -> None:
         """Run one attention on three windows, and refuse one whose contexts are not those of the padded one."""
-        lengths = np.array([1, 5, 40], dtype=np.int32)
-        ids = np.arange(lengths.sum(), dtype=np.int32)
+        # Within the model's tables: an index past the end of one breaks a CUDA process for good.
+        lengths = np.minimum([1, 5, 40], self._model.n_positions).astype(np.int32)
+        ids = np.arange(lengths.sum(), dtype=np.int32) % self._model.n_words
         flat = torch.empty(flat_size(len(ids), len(lengths)), dtype=torch.int32)
         pack(ids, lengths, flat.numpy(), n_tokens=len(ids), n_windows=len(lengths))
         batch = PackedBatch.view(flat.to(self._where), len(ids), int(lengths.max()))

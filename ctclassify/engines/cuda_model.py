@@ -107,6 +107,16 @@ class PackedBert:
         """Width of one attention head."""
         return self._words.shape[1] // self._n_heads
 
+    @property
+    def n_words(self) -> int:
+        """Entries of the vocabulary."""
+        return len(self._words)
+
+    @property
+    def n_positions(self) -> int:
+        """Most tokens of a window."""
+        return len(self._places)
+
     def __call__(self, batch: PackedBatch) -> torch.Tensor:
         """Return probabilities, float32, shape (n_windows, n_labels); the rows of spare windows hold anything."""
         states = self._embedded(batch)
