@@ -305,8 +305,6 @@ def _packed_kinds(device: torch.device) -> dict[str, dict[str, Any]]:
         "varlen+graphs": {"attention": "varlen", "graphs": True},
         "varlen+compile": {"attention": "varlen", "compiled": True},
         "varlen+compile+graphs": {"attention": "varlen", "compiled": True, "graphs": True},
-        "blocks": {"attention": "blocks"},
-        "blocks+compile+graphs": {"attention": "blocks", "compiled": True, "graphs": True},
     }
 
 
@@ -503,8 +501,6 @@ def _attention_times(folder: ModelFolder, tokens: Tokens, device: torch.device) 
         kind: lambda kind=kind: make_attention(kind)(qkv, batch)  # type: ignore[misc]
         for kind in ("varlen", "padded")
     }
-    for tile in (16, 32, 64, 128):
-        kinds[f"blocks-{tile}"] = lambda tile=tile: make_attention("blocks")(qkv, batch, tile=tile)  # type: ignore[misc,call-arg]
     result: dict[str, float | str] = {"n_tokens": len(ids), "longest": batch.longest}
     for kind, run in kinds.items():
         failures: dict[str, Any] = {}

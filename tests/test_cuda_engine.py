@@ -170,7 +170,7 @@ def test_a_cpu_takes_padding():
 
 
 def test_an_unknown_attention_is_refused(folder):
-    with pytest.raises(EngineError, match="unknown attention 'flash'; known: varlen, blocks, padded"):
+    with pytest.raises(EngineError, match="unknown attention 'flash'; known: varlen, padded"):
         PackedEngine(folder, device="cpu", attention="flash")
 
 
@@ -178,8 +178,6 @@ def test_an_attention_that_is_not_installed_is_refused(monkeypatch):
     monkeypatch.setattr(cuda_attention, "find_spec", lambda _: None)
     with pytest.raises(EngineError, match=r"needs torch 2\.10 or later"):
         make_attention("varlen")
-    with pytest.raises(EngineError, match="needs triton"):
-        make_attention("blocks")
 
 
 def test_an_attention_that_fails_gives_way_to_padding_and_says_so(folder, monkeypatch):
@@ -245,9 +243,11 @@ def test_cuda_stays_close_to_the_reference(folder, attention, lengths):
 
 @needs_cuda
 @pytest.mark.model
-@pytest.mark.parametrize("attention", ["varlen", "blocks"])
+@pytest.mark.parametrize("attention", ["varlen", "padded"])
 @pytest.mark.parametrize("graphs", [False, True])
 def test_cuda_with_the_shipped_model(attention, graphs):
+    if graphs and attention == "padded":
+        pytest.skip("refused: padding waits for the host")
     folder = read_model_folder(shipped_model_path())
     engine = PackedEngine(folder, attention=attention, graphs=graphs)
     reference = TorchEngine(folder, "cpu")

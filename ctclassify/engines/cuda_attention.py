@@ -1,9 +1,7 @@
-"""Attention within the windows of a packed batch, three ways.
+"""Attention within the windows of a packed batch, two ways.
 
 ``varlen``
     FlashAttention over cumulative lengths, from torch (2.10 or later). A window takes whole tiles of 128 queries.
-``blocks``
-    This project's Triton kernel: a tile of queries spans neighbouring windows, which suits short sentences.
 ``padded``
     Windows padded to the longest and torch's ``scaled_dot_product_attention``: runs anywhere, the only one on a CPU.
 """
@@ -24,7 +22,7 @@ __all__ = ["ATTENTIONS", "Attention", "choose_attention", "make_attention"]
 Attention = Callable[[torch.Tensor, PackedBatch], torch.Tensor]
 """From queries, keys and values, shape (n_tokens, 3, n_heads, head_size), to contexts, (n_tokens, hidden_size)."""
 
-ATTENTIONS = ("varlen", "blocks", "padded")
+ATTENTIONS = ("varlen", "padded")
 
 
 def choose_attention(device: torch.device, dtype: torch.dtype, head_size: int) -> str:
@@ -52,12 +50,6 @@ def make_attention(kind: str) -> Attention:
                 f"attention 'varlen' needs torch 2.10 or later, this is {torch.__version__}; use 'padded'"
             )
         return varlen_attention
-    if kind == "blocks":
-        if find_spec("triton") is None:
-            raise EngineError("attention 'blocks' needs triton; install it or use 'varlen' or 'padded'")
-        from ctclassify.engines.cuda_blocks import block_attention
-
-        return block_attention
     raise EngineError(f"unknown attention {kind!r}; known: {', '.join(ATTENTIONS)}")
 
 

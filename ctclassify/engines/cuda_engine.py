@@ -63,7 +63,7 @@ class PackedEngine:
         ``cuda``, or ``cpu`` to check the packing: it is slower there than other engines.
     precision : {"auto", "fp32", "bf16"}, optional
         ``auto`` is bf16 on CUDA, fp32 on a CPU.
-    attention : {"auto", "varlen", "blocks", "padded"}, optional
+    attention : {"auto", "varlen", "padded"}, optional
         See :mod:`ctclassify.engines.cuda_attention`.
     compiled : bool, optional
         Whether ``torch.compile`` fuses the small operations.
@@ -114,9 +114,7 @@ class PackedEngine:
         )
         self.attention = self._set_attention(attention)
         if graphs and (not is_cuda or self.attention == "padded"):
-            raise EngineError(
-                f"CUDA graphs need CUDA and attention 'varlen' or 'blocks'; got {device}, {self.attention}"
-            )
+            raise EngineError(f"CUDA graphs need CUDA and attention 'varlen'; got {device}, {self.attention}")
         self._graphs = GraphCache(self._model, self._where) if graphs else None
 
     def probabilities(
