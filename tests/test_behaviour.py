@@ -296,22 +296,11 @@ def test_a_model_without_the_codebooks_labels_is_refused(tiny_folder, capsys):
 
 # The shipped model
 
-MISSED = {
-    (
-        "fairness",
-        "religion",
-    ): "1.38% of the decisions change (52 of 3,780); the target is 1%"
-}
-"""Targets that the shipped model misses, as measured; strict: once a model meets one, its line must go."""
-
 
 @pytest.mark.model
 @pytest.mark.parametrize(
     ("kind", "capability"),
-    [
-        pytest.param(*key, marks=[pytest.mark.xfail(reason=MISSED[key], strict=True)] if key in MISSED else [])
-        for key in TARGETS
-    ],
+    list(TARGETS),
 )
 def test_the_shipped_model_keeps_the_targets(shipped, cases, kind, capability):
     its = [case for case in cases if (case.kind, case.capability) == (kind, capability)]
