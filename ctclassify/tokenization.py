@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from ctclassify.errors import ModelFolderError
 
-__all__ = ["TextEncoder", "TokenWindows", "iter_batches"]
+__all__ = ["TextEncoder", "TokenWindows", "iter_batches", "padded_shape"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OVERLAP = 64
@@ -64,7 +64,7 @@ class TextEncoder:
         self._tokenizer.no_padding()
         if len(self._tokenizer.encode("").ids) != 2:
             raise ModelFolderError(f"{path}: expected a tokenizer that adds one special token at either end", path=path)
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
 
     def encode(self, texts: Sequence[str]) -> TokenWindows:
         """Tokenise texts.
@@ -92,37 +92,66 @@ class TextEncoder:
 
     def _windows(self, ids: list[int]) -> list[list[int]]:
         """Return the windows of one text: itself where it fits."""
-        if len(ids) <= self._max_tokens:
+        if len(ids) <= self.max_tokens:
             return [ids]
         first, body, last = ids[0], ids[1:-1], ids[-1]
-        size = self._max_tokens - 2
+        size = self.max_tokens - 2
         step = size - min(_OVERLAP, size // 2)
         starts = range(0, max(len(body) - size, 0) + step, step)
         return [[first, *body[start : start + size], last] for start in starts]
 
 
+def padded_shape(n_rows: int, longest: int, *, token_budget: int, max_tokens: int) -> tuple[int, int]:
+    """Return the shape that a batch of :func:`iter_batches` is padded to.
+
+    A runtime sets itself up for each shape and keeps memory for it: over a corpus, few shapes keep its memory flat.
+
+    Parameters
+    ----------
+    n_rows, longest : int
+        Items of the batch, and tokens of its longest.
+    token_budget : int
+        As for :func:`iter_batches`.
+    max_tokens : int
+        Tokens that the model reads at once, at least ``longest``.
+
+    Returns
+    -------
+    tuple of int and int
+        Rows: those of a whole batch, or for a smaller one the next number of the form 2**k or 3 * 2**k. Tokens: the
+        next even number, or ``max_tokens`` where that is less.
+    """
+    even = longest + longest % 2
+    power = 1 << (n_rows - 1).bit_length()
+    rows = power // 4 * 3 if n_rows <= power // 4 * 3 else power
+    return max(n_rows, min(rows, token_budget // even)), min(even, max_tokens)
+
+
 def iter_batches(lengths: Sequence[int], token_budget: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Group items of like length into batches.
+    """Group items of like length into batches, those of the longest items first.
 
     Parameters
     ----------
     lengths : sequence of int
         Tokens of each item.
     token_budget : int
-        Most tokens of a batch once all its items are padded to its longest; an item longer than that is a batch alone.
+        Most tokens of a batch once its items are padded to the next even number of tokens; an item longer than that is
+        a batch alone.
 
     Yields
     ------
     ndarray of int64
         Indices of the items of a batch, shortest first. Every index occurs once. Ties keep their order, so the batches
-        depend on the lengths alone.
+        depend on the lengths alone. All batches of one padded length have the same number of items but the last of
+        all, which takes what is left: few shapes, see :func:`padded_shape`.
     """
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
-    start = 0
-    for stop in range(1, len(order) + 1):
-        if stop == len(order) or (stop + 1 - start) * lengths[order[stop]] > token_budget:
-            yield order[start:stop]
-            start = stop
+    stop = len(order)
+    while stop:
+        longest = int(lengths[order[stop - 1]])
+        start = max(0, stop - max(1, token_budget // (longest + longest % 2)))
+        yield order[start:stop]
+        stop = start
 
 
 def _without_surrogates(text: str) -> str:

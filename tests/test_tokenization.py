@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctclassify.errors import ModelFolderError
-from ctclassify.tokenization import TextEncoder, iter_batches
+from ctclassify.tokenization import TextEncoder, iter_batches, padded_shape
 
 
 @pytest.fixture
@@ -58,10 +58,42 @@ def test_every_item_is_in_one_batch_within_the_budget():
     batches = list(iter_batches(lengths, 256))
     assert sorted(np.concatenate(batches).tolist()) == list(range(500))
     assert all(len(batch) * max(lengths[i] for i in batch) <= 256 for batch in batches)
+    assert all(np.diff([lengths[i] for i in batch]).min(initial=0) >= 0 for batch in batches)
+
+
+def test_batches_have_few_shapes():
+    shapes = set()
+    for seed in range(200):
+        n = 100 + 7 * seed
+        lengths = np.random.default_rng(seed).integers(4, 60, size=n).tolist()
+        for batch in iter_batches(lengths, 256):
+            longest = max(lengths[i] for i in batch)
+            rows, tokens = padded_shape(len(batch), longest, token_budget=256, max_tokens=512)
+            assert len(batch) <= rows
+            assert longest <= tokens
+            assert rows * tokens <= 256
+            shapes.add((rows, tokens))
+    assert len(shapes) <= 60
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "longest", "shape"),
+    [
+        (1, 1, (1, 2)),
+        (5, 9, (6, 10)),
+        (7, 9, (8, 10)),
+        (13, 9, (16, 10)),
+        (25, 9, (25, 10)),
+        (1, 31, (1, 31)),
+        (1, 300, (1, 300)),
+    ],
+)
+def test_a_batch_is_padded_to_the_next_shape(n_rows, longest, shape):
+    assert padded_shape(n_rows, longest, token_budget=256, max_tokens=31 if longest == 31 else 512) == shape
 
 
 def test_an_item_over_the_budget_is_a_batch_alone():
-    assert [batch.tolist() for batch in iter_batches([300, 5], 256)] == [[1], [0]]
+    assert [batch.tolist() for batch in iter_batches([300, 5], 256)] == [[0], [1]]
 
 
 def test_no_items_give_no_batches():
