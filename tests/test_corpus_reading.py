@@ -8,6 +8,7 @@ import gzip
 import importlib.util
 import json
 import lzma
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -183,6 +184,15 @@ def test_a_saved_dataset_is_read(tmp_path):
     datasets.DatasetDict(parts).save_to_disk(tmp_path / "in")
     counts = run(tmp_path / "in", tmp_path / "out")["counts"]
     assert (counts["n_articles"], counts["n_rejected"]) == (5, 0)
+
+
+def test_html_without_its_library_stops_the_run_and_rejects_no_page(tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        sys.modules, "trafilatura", None
+    )  # its import fails, as where a package that it needs is absent
+    (tmp_path / "page.html").write_text("<html><body><p>Rain fell.</p></body></html>")
+    with pytest.raises(CorpusError, match=r"page\.html: reading HTML needs trafilatura .*ctclassify\[html\]"):
+        run([tmp_path / "page.html"], tmp_path / "out")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("trafilatura") is None, reason="needs trafilatura")

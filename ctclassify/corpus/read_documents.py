@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from ctclassify.corpus.columns import ReadOptions
@@ -51,16 +50,15 @@ def read_html(stream: BinaryIO, name: str, _options: ReadOptions, n_bytes: int) 
     Raises
     ------
     CorpusError
-        If trafilatura is not installed.
+        If trafilatura, or a package that it needs, is not installed: no fault of the page.
     """
-    if find_spec("trafilatura") is None:
-        raise CorpusError(f"{name}: reading HTML needs trafilatura; install the extra: pip install 'ctclassify[html]'")
+    bare_extraction = _html_reader(name)  # first: what is not installed is no fault of the page
     raw = stream.read(MAX_RECORD_BYTES + 1)
     if len(raw) > MAX_RECORD_BYTES:
         yield _too_long(name), n_bytes
         return
     try:
-        found = _extract(raw)
+        found = _extract(bare_extraction, raw)
     except Exception as error:  # a parser of other people's pages raises many things; each is one rejected page
         yield Rejection(file=name, row=1, reason="html_error", detail=f"{type(error).__name__}: {error}"), n_bytes
         return
@@ -70,11 +68,23 @@ def read_html(stream: BinaryIO, name: str, _options: ReadOptions, n_bytes: int) 
     yield make_record({"id": name, **found}, file=name, row=1), n_bytes
 
 
-def _extract(raw: bytes) -> dict[str, Any] | None:
-    """Return text and metadata of a page; None where there is no main text."""
-    import trafilatura
+def _html_reader(name: str) -> Callable[..., Any]:
+    """Return trafilatura's function; refuse to go on without it, or without a package that it needs."""
+    try:
+        from trafilatura import bare_extraction
+    except ImportError as error:
+        said = " ".join(str(error).split())
+        raise CorpusError(
+            f"{name}: reading HTML needs trafilatura and what it builds on ({said}); "
+            "install the extra: pip install 'ctclassify[html]'"
+        ) from error
+    function: Callable[..., Any] = bare_extraction
+    return function
 
-    document = trafilatura.bare_extraction(raw, with_metadata=True, include_comments=False)
+
+def _extract(bare_extraction: Callable[..., Any], raw: bytes) -> dict[str, Any] | None:
+    """Return text and metadata of a page; None where there is no main text."""
+    document = bare_extraction(raw, with_metadata=True, include_comments=False)
     if document is None:
         return None
     fields = document if isinstance(document, dict) else document.as_dict()
