@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.engines.base import Engine
-from ctclassify.tokenization import TextEncoder, TokenWindows, iter_batches, padded_shape
+from ctclassify.tokenization import BATCH_COST, TextEncoder, TokenWindows, iter_batches, padded_shape
 
 __all__ = ["TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
 
@@ -77,6 +77,7 @@ class SentenceScorer:
         self._engine = engine
         self._n_labels = n_labels
         self._budget = int(getattr(engine, "token_budget", TOKEN_BUDGET))
+        self._batch_cost = int(getattr(engine, "batch_cost", BATCH_COST))
 
     def score(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Score texts, however many.
@@ -121,7 +122,8 @@ class SentenceScorer:
     def _run_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
         """Return the maximum over the windows of each distinct text."""
         scores = np.zeros((len(windows.ids), self._n_labels), dtype=np.float32)
-        for chosen in iter_batches([len(ids) for ids in windows.ids], self._budget):
+        lengths = [len(ids) for ids in windows.ids]
+        for chosen in iter_batches(lengths, self._budget, batch_cost=self._batch_cost):
             batch = self._padded([windows.ids[i] for i in chosen])
             scores[chosen] = self._engine.probabilities(*batch)[: len(chosen)]
         if not windows.is_windowed.any():

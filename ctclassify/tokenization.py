@@ -13,7 +13,10 @@ from tokenizers import Tokenizer
 
 from ctclassify.errors import ModelFolderError
 
-__all__ = ["TextEncoder", "TokenWindows", "iter_batches", "padded_shape"]
+__all__ = ["BATCH_COST", "TextEncoder", "TokenWindows", "iter_batches", "padded_shape"]
+
+BATCH_COST = 32
+"""Tokens that the default engine computes in the time that a batch takes beyond its tokens (1 ms on two cores)."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OVERLAP = 64
@@ -122,12 +125,18 @@ def padded_shape(n_rows: int, longest: int, *, token_budget: int, max_tokens: in
         next even number, or ``max_tokens`` where that is less.
     """
     even = longest + longest % 2
+    return max(n_rows, min(_next_rows(n_rows), token_budget // even)), min(even, max_tokens)
+
+
+def _next_rows(n_rows: int) -> int:
+    """Return the least number of rows, of the form 2**k or 3 * 2**k, that holds ``n_rows``."""
     power = 1 << (n_rows - 1).bit_length()
-    rows = power // 4 * 3 if n_rows <= power // 4 * 3 else power
-    return max(n_rows, min(rows, token_budget // even)), min(even, max_tokens)
+    return power // 4 * 3 if n_rows <= power // 4 * 3 else power
 
 
-def iter_batches(lengths: Sequence[int], token_budget: int) -> Iterator[npt.NDArray[np.int64]]:
+def iter_batches(
+    lengths: Sequence[int], token_budget: int, *, batch_cost: int = BATCH_COST
+) -> Iterator[npt.NDArray[np.int64]]:
     """Group items of like length into batches, those of the longest items first.
 
     Parameters
@@ -137,21 +146,48 @@ def iter_batches(lengths: Sequence[int], token_budget: int) -> Iterator[npt.NDAr
     token_budget : int
         Most tokens of a batch once its items are padded to the next even number of tokens; an item longer than that is
         a batch alone.
+    batch_cost : int, optional
+        Tokens that could be computed in the time that a batch takes beyond its tokens. Where the items left fit one
+        batch, they are split so that this, and the padding of shorter items, cost least together.
 
     Yields
     ------
     ndarray of int64
         Indices of the items of a batch, shortest first. Every index occurs once. Ties keep their order, so the batches
-        depend on the lengths alone. All batches of one padded length have the same number of items but the last of
-        all, which takes what is left: few shapes, see :func:`padded_shape`.
+        depend on the lengths alone. All whole batches of one padded length have the same number of items: few shapes,
+        see :func:`padded_shape`.
     """
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
+    ascending = np.asarray(lengths, dtype=np.int64)[order]
+    padded = ascending + ascending % 2
     stop = len(order)
     while stop:
-        longest = int(lengths[order[stop - 1]])
-        start = max(0, stop - max(1, token_budget // (longest + longest % 2)))
-        yield order[start:stop]
-        stop = start
+        n_rows = max(1, token_budget // int(padded[stop - 1]))
+        if n_rows >= stop:
+            break
+        yield order[stop - n_rows : stop]
+        stop -= n_rows
+    for start, end in _least_padding(padded[:stop], batch_cost):
+        yield order[start:end]
+
+
+def _least_padding(padded: npt.NDArray[np.int64], batch_cost: int) -> list[tuple[int, int]]:
+    """Split ascending lengths into runs of least cost, each padded to its longest; return them, the longest first."""
+    n_items = len(padded)
+    # Rows of a run that ends at the last item: of one item, of two, and so on.
+    rows = np.array([_next_rows(n) for n in range(1, n_items + 1)], dtype=np.int64)
+    least = np.zeros(n_items + 1, dtype=np.int64)
+    starts = np.zeros(n_items + 1, dtype=np.int64)
+    for end in range(1, n_items + 1):
+        costs = least[:end] + rows[:end][::-1] * padded[end - 1] + batch_cost
+        starts[end] = np.argmin(costs)
+        least[end] = costs[starts[end]]
+    runs = []
+    end = n_items
+    while end:
+        runs.append((int(starts[end]), end))
+        end = int(starts[end])
+    return runs
 
 
 def _without_surrogates(text: str) -> str:

@@ -102,7 +102,7 @@ class PackedEngine:
         self.precision = ("bf16" if is_cuda else "fp32") if precision == "auto" else precision
         self.device = torch.cuda.get_device_name(self._where) if is_cuda else "cpu"
         self.version = str(torch.__version__)
-        self.token_budget = token_budget
+        self.token_budget = self.batch_cost = token_budget  # nothing is padded, so a split buys nothing
         self._n_labels = len(folder.label_names)
         self._lock = threading.Lock()
         self._model = PackedBert(

@@ -11,6 +11,7 @@ from ctclassify.engines.cuda_engine import PackedEngine
 from ctclassify.engines.cuda_model import is_packable
 from ctclassify.errors import EngineError
 from ctclassify.model_folder import ModelFolder
+from ctclassify.tokenization import BATCH_COST
 from ctclassify.torch_model import load_torch_model
 
 __all__ = ["TorchEngine"]
@@ -55,9 +56,11 @@ class TorchEngine:
         self._where = torch.device(device)
         self._packed: PackedEngine | None = None
         self.token_budget = _TOKEN_BUDGET
+        # On CUDA a batch of these sizes takes as long as its launches, so a split buys nothing.
+        self.batch_cost = BATCH_COST if device == "cpu" else self.token_budget
         if device == "cuda" and is_packable(folder.config):
             self._packed = PackedEngine(folder)
-            self.token_budget = self._packed.token_budget
+            self.token_budget, self.batch_cost = self._packed.token_budget, self._packed.batch_cost
             return
         config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
         self._model = load_torch_model(folder.path, config).to(self._where).eval()
