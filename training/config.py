@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,7 +21,9 @@ __all__ = [
     "ModelConfig",
     "OptimisationConfig",
     "TrainingConfig",
+    "check_config",
     "load_config",
+    "read_toml",
 ]
 
 CalibrationMethod: TypeAlias = Literal["none", "temperature", "platt"]
@@ -43,6 +46,11 @@ class DataConfig(_Section):
 
     train: tuple[Path, ...] = Field(min_length=1)
     """Files to learn from, joined in this order."""
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Part of the training documents to learn from, chosen by a hash of their text: for a learning curve, quick trials.
+
+    A smaller share is part of a larger one. Files of ``[distillation]`` are taken whole.
+    """
     validation: tuple[Path, ...] = Field(min_length=1)
     """Files that thresholds are tuned on; never a test file."""
     label_names: Annotated[tuple[_LabelName, ...], Field(min_length=1)] | None = None
@@ -176,9 +184,13 @@ def load_config(path: Path) -> TrainingConfig:
     DataError
         If the file is missing, not TOML, has an unknown key, or a value out of range; the message names each field.
     """
+    return check_config(read_toml(path), path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; a :class:`DataError` where it is missing or no TOML."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        config = TrainingConfig.model_validate(raw)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(
             f"cannot be read: {error.strerror or error}; expected a TOML file such as those in training/configs",
@@ -186,6 +198,12 @@ def load_config(path: Path) -> TrainingConfig:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"not a TOML file: {error}", path=path) from error
+
+
+def check_config(raw: Mapping[str, Any], path: Path) -> TrainingConfig:
+    """Check a configuration's values, as :func:`load_config` does; its paths are relative to the folder of ``path``."""
+    try:
+        config = TrainingConfig.model_validate(raw)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise DataError(f"{problems}; the fields are described in training/config.py", path=path) from error

@@ -34,6 +34,7 @@ from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.distillation import SoftLabels, join_targets, read_soft_labels
 from training.encoder import encoder_errors, resolve_encoder
 from training.files import read_json_object, write_text
+from training.folds import take_share
 from training.losses import Objective, positive_weights
 from training.provenance import describe_run, describe_software, differences
 from training.saving import count_truncated, save_model_folder
@@ -96,7 +97,9 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     """
     is_continued = _is_continued(folder, resume)
     label_names = LABEL_IDS if config.data.label_names is None else config.data.label_names
-    train = _read_split("train", config.data.train, label_names)
+    train = take_share(_read_split("train", config.data.train, label_names), config.data.share)
+    if not len(train):
+        raise DataError(f"data.share {config.data.share} holds no document; give more", path=config.data.train[0])
     validation = _read_split("validation", config.data.validation, label_names)
     soft = None if config.distillation is None else read_soft_labels(config.distillation.soft, label_names)
 

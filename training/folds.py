@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from training.data import LabelledSentences, indicator_matrix
 
-__all__ = ["assign_folds", "count_seen_elsewhere"]
+__all__ = ["assign_folds", "count_seen_elsewhere", "take_share"]
 
 
 def assign_folds(
@@ -68,3 +69,35 @@ def count_seen_elsewhere(sentences: LabelledSentences, folds: npt.NDArray[np.int
     for text, fold in zip(sentences.texts, folds.tolist(), strict=True):
         places.setdefault(text, set()).add(fold)
     return sum(len(places[text]) > 1 for text in sentences.texts)
+
+
+def take_share(sentences: LabelledSentences, share: float) -> LabelledSentences:
+    """Take part of the documents.
+
+    Parameters
+    ----------
+    sentences : LabelledSentences
+        The rows.
+    share : float
+        Above 0, at most 1: the part of the documents to expect; 1 gives ``sentences`` as they are.
+
+    Returns
+    -------
+    LabelledSentences
+        Whole documents, in their order. The same documents wherever the files lie, and all of those that a smaller
+        share takes: a document is taken where the hash of its first sentence, as a fraction of the largest, is below
+        ``share``. Of few documents a small share may be none.
+    """
+    if share == 1:
+        return sentences
+    first: dict[str, bool] = {}
+    for text, document in zip(sentences.texts, sentences.documents, strict=True):
+        if document not in first:
+            first[document] = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") < share * 2**64
+    kept = [i for i, document in enumerate(sentences.documents) if first[document]]
+    return LabelledSentences(
+        texts=tuple(sentences.texts[i] for i in kept),
+        labels=tuple(sentences.labels[i] for i in kept),
+        documents=tuple(sentences.documents[i] for i in kept),
+        fields={name: tuple(values[i] for i in kept) for name, values in sentences.fields.items()},
+    )

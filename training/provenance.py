@@ -154,6 +154,7 @@ def _commit() -> str | None:
 
 _DEFAULTS = {
     **_flat({"model": ModelConfig().model_dump(), "optimisation": OptimisationConfig().model_dump()}, "config"),
+    "config.data.share": 1.0,
     "config.distillation": None,
 }
 """Values of the fields that a config leaves out."""

@@ -18,6 +18,7 @@ from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.evaluation.analysis import Predictions
 from training.evaluation.bootstrap import N_RESAMPLES, paired_bootstrap
 from training.evaluation.counts import label_counts, rounded
+from training.folds import take_share
 from training.thresholds import tune_thresholds
 
 __all__ = ["compare_models", "describe_engine", "describe_model", "score_baseline", "score_model", "short_name"]
@@ -93,7 +94,7 @@ def score_baseline(config: TrainingConfig, sentences: LabelledSentences, label_n
     """
     from training.baseline import baseline_scores  # scikit-learn's solvers load slowly
 
-    train = read_labelled(config.data.train, label_names)
+    train = take_share(read_labelled(config.data.train, label_names), config.data.share)
     if not len(train):
         raise DataError("no sentence in the files that the baseline learns from", path=config.data.train[0])
     validation = read_labelled(config.data.validation, label_names)

@@ -1,0 +1,142 @@
+"""Variants of a config, each once a seed, and their table; the share of the documents."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from scipy import stats
+
+from ctclassify.errors import DataError
+from training import experiments, finetune
+from training.data import LabelledSentences
+from training.folds import take_share
+
+
+@pytest.fixture
+def series(tmp_path, tiny_folder):
+    """A series of two variants on the tiny encoder."""
+    rows = [
+        {"text": f"A {what} in the town {i}.", "labels": labels, "document": f"d{i}"}
+        for i in range(12)
+        for what, labels in (("bomb", ["attack"]), ("law", ["policy"]), ("raid", ["casualties"]))
+    ]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "base.toml").write_text(
+        f"""
+name = "base"
+[data]
+train = ["data.jsonl"]
+validation = ["data.jsonl"]
+label_names = ["attack", "casualties", "policy"]
+[model]
+base = "{tiny_folder}"
+max_length = 16
+[optimisation]
+num_train_epochs = 1
+learning_rate = 1e-2
+bf16 = false
+"""
+    )
+    path = tmp_path / "series.toml"
+    path.write_text(
+        'config = "base.toml"\nseeds = [1, 2]\n[variants.first]\n[variants.half]\n'
+        "data.share = 0.5\noptimisation.num_train_epochs = 2\n"
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(finetune, "RUNS", tmp_path / "runs")
+
+
+def test_variants_change_what_they_name_and_nothing_else(series):
+    seeds, (first, half) = experiments.read_experiments(series)
+    assert seeds == (1, 2)
+    assert (half.config.data.share, half.config.optimisation.num_train_epochs) == (0.5, 2)
+    assert half.config.optimisation.learning_rate == first.config.optimisation.learning_rate == 1e-2
+    assert half.config.data.train == first.config.data.train
+    assert (first.config.name, half.config.name) == ("base-first", "base-half")
+
+
+def test_a_series_is_run_once_and_tabled(series, capsys):
+    assert experiments.main(["--experiments", str(series)]) == 0
+    first = capsys.readouterr().out
+    assert "| half |" in first
+    results = json.loads(series.with_suffix(".json").read_text())
+    assert list(results) == ["first", "half"]
+    assert results["half"]["n_sentences"] < results["first"]["n_sentences"] == 36
+    (figures,) = results["half"]["figures"].values()
+    assert len(figures["micro"]) == len(figures["macro"]) == 2
+    assert experiments.main(["--experiments", str(series)]) == 0
+    again = capsys.readouterr().out
+    assert again.count("finished already") == 4
+    assert again.splitlines()[-3:] == first.splitlines()[-3:]
+    assert experiments.main(["--experiments", str(series), "--markdown"]) == 0
+    assert capsys.readouterr().out.splitlines() == first.splitlines()[-4:]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[1, 2]", "[1, 1]", "each seed once"),
+        ("[1, 2]", "[1]", "seeds"),
+        ("share = 0.5", "share = 0", "variant half.*data.share"),
+        ("data.share", "data.shares", "variant half.*data.shares"),
+        ("base.toml", "other.toml", "other.toml: cannot be read"),
+    ],
+)
+def test_a_series_that_cannot_run_is_refused_at_once(series, old, new, message):
+    series.write_text(series.read_text().replace(old, new))
+    with pytest.raises(DataError, match=message):
+        experiments.read_experiments(series)
+
+
+def test_an_unknown_variant_is_refused(series, capsys):
+    assert experiments.main(["--experiments", str(series), "--only", "third"]) == 2
+    assert "no variant third" in capsys.readouterr().err
+
+
+def test_the_shipped_series_parses():
+    _, variants = experiments.read_experiments(experiments.Path(experiments.__file__).parent / "experiments.toml")
+    assert len({variant.config.name for variant in variants}) == len(variants) > 5
+
+
+def test_the_interval_is_that_of_students_test():
+    values, reference = [0.81, 0.83, 0.84], [0.80, 0.79, 0.82]
+    mean, half = experiments.difference(values, reference)
+    interval = stats.ttest_ind(values, reference).confidence_interval(0.95)
+    assert np.allclose([mean - half, mean + half], [interval.low, interval.high])
+
+
+def sentences(n_documents: int) -> LabelledSentences:
+    documents = [f"d{i}" for i in range(n_documents) for _ in range(3)]
+    return LabelledSentences(
+        texts=tuple(f"sentence {i}" for i in range(len(documents))),
+        labels=tuple(() for _ in documents),
+        documents=tuple(documents),
+        fields={"source": tuple(documents)},
+    )
+
+
+def test_a_share_is_of_whole_documents_and_part_of_a_larger_one():
+    rows = sentences(400)
+    small, large = take_share(rows, 0.2), take_share(rows, 0.5)
+    assert take_share(rows, 1.0) is rows
+    assert 50 <= len(set(small.documents)) <= 110
+    assert set(small.documents) < set(large.documents)
+    assert small.fields["source"] == small.documents
+    assert all(small.documents.count(document) == 3 for document in set(small.documents))
+    assert [text for text in rows.texts if text in set(small.texts)] == list(small.texts)
+
+
+def test_a_share_without_a_document_is_refused(series):
+    _, (first, _) = experiments.read_experiments(series)
+    data = first.config.data.model_copy(update={"share": 1e-9})
+    with pytest.raises(DataError, match=r"data\.share 1e-09 holds no document"):
+        finetune.finetune(first.config.model_copy(update={"data": data}), finetune.RUNS / "none")
