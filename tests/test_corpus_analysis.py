@@ -16,7 +16,7 @@ from ctclassify.cli import main
 from ctclassify.corpus.drift import compare_runs
 from ctclassify.corpus.intervals import ClusteredRate, difference
 from ctclassify.corpus.results import RunResults
-from ctclassify.corpus.summary import period_of
+from ctclassify.corpus.summary import period_of, source_of
 from ctclassify.errors import RunFolderError
 from tests.corpus_stub import LABELS, StubClassifier
 
@@ -85,6 +85,22 @@ def test_the_page_is_whole_and_escaped(run_folder, tmp_path):
     assert "<b>" not in page
     assert not re.search(r"https?://|<script|src=|@import|url\(", page)
     assert page.count("<svg") == len(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "expected"),
+    [
+        ("Reuters", "https://a.example/1", "Reuters"),
+        ("https://www.Paper.example/2024/x?y=1", None, "paper.example"),
+        ("HTTP://user:key@paper.example:8080/x", None, "paper.example"),
+        (None, "https://paper.example#top", "paper.example"),
+        ("", "/wire/12.html", "unknown"),
+        ("httpsomething", None, "httpsomething"),
+        (None, None, "unknown"),
+    ],
+)
+def test_web_addresses_count_under_their_hosts(source, url, expected):
+    assert source_of(source, url) == expected
 
 
 @pytest.mark.parametrize(

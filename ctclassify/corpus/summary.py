@@ -13,12 +13,13 @@ from pathlib import Path
 from ctclassify.corpus.files import write_atomically
 from ctclassify.corpus.results import RunResults
 
-__all__ = ["PERIODS", "UNKNOWN", "Group", "Summary", "period_of", "summarize_run", "write_csv_files"]
+__all__ = ["PERIODS", "UNKNOWN", "Group", "Summary", "period_of", "source_of", "summarize_run", "write_csv_files"]
 
 PERIODS = ("day", "week", "month", "year")
 UNKNOWN = "unknown"
 """Period or source of articles that name none, or a date that is not in the form YYYY-MM-DD or YYYYMMDD."""
 
+_URL_HOST = re.compile(r"\s*https?://(?:[^/?#\s@]*@)?(?:www\.)?([^/?#\s:]+)", re.IGNORECASE)
 _DATE = re.compile(r"\s*(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d)(?!\d))")
 
 
@@ -78,6 +79,24 @@ def period_of(text: str | None, by: str) -> str:
     return found.isoformat()[: {"day": 10, "month": 7, "year": 4}[by]]
 
 
+def source_of(source: str | None, url: str | None) -> str:
+    """Return the source that an article counts for.
+
+    Parameters
+    ----------
+    source, url : str or None
+        As the article's row has them.
+
+    Returns
+    -------
+    str
+        ``source``; the host without ``www.``, in lower case, where that is a web address, or where there is no source
+        and ``url`` is one: a row an article would say nothing. :data:`UNKNOWN` otherwise.
+    """
+    match = _URL_HOST.match(source or url or "")
+    return match[1].lower() if match else source or UNKNOWN
+
+
 def summarize_run(path: Path, *, by: str) -> Summary:
     """Count the labels of a run.
 
@@ -91,7 +110,8 @@ def summarize_run(path: Path, *, by: str) -> Summary:
     Returns
     -------
     Summary
-        Near copies count like other articles: leave them out of the tables (``near_copy_of``) for other counts.
+        Near copies count like other articles: leave them out of the tables (``near_copy_of``) for other counts. Web
+        addresses count under their hosts, see :func:`source_of`.
 
     Raises
     ------
@@ -102,10 +122,10 @@ def summarize_run(path: Path, *, by: str) -> Summary:
     names = run.label_names
     periods: dict[str, Group] = {}
     sources: dict[str, Group] = {}
-    for when, source, n_sentences, *counts in run.articles(
-        ["date", "source", "n_sentences", *map("n_{}".format, names)]
+    for when, source, url, n_sentences, *counts in run.articles(
+        ["date", "source", "url", "n_sentences", *map("n_{}".format, names)]
     ):
-        for groups, key in ((periods, period_of(when, by)), (sources, source or UNKNOWN)):
+        for groups, key in ((periods, period_of(when, by)), (sources, source_of(source, url))):
             group = groups.setdefault(key, Group())
             group.n_articles += 1
             group.n_sentences += n_sentences
