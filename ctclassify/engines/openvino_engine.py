@@ -15,7 +15,7 @@ from ctclassify.engines.gate_record import has_passed
 from ctclassify.errors import EngineError, ModelFolderError
 from ctclassify.model_folder import ModelFolder, read_weights
 
-__all__ = ["OpenVinoEngine", "choose_precision"]
+__all__ = ["OpenVinoEngine", "choose_precision", "compile_options"]
 
 _INT8_GROUP = "64"
 """Values that share a scale where activations are quantised: faster than 384, and no less exact."""
@@ -42,6 +42,17 @@ def choose_precision(precision: str, *, has_bf16: bool, has_int8: bool) -> str:
     if has_bf16:
         return "bf16"
     return "int8" if has_int8 else "fp32"
+
+
+def compile_options(precision: str, *, has_bf16: bool) -> dict[str, str]:
+    """Return what OpenVINO is told for a precision; it is never left to choose."""
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if has_bf16 and precision != "fp32" else "f32",
+        "INFERENCE_NUM_THREADS": str(available_cpus()),
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": _INT8_GROUP if precision == "int8" else "0",
+        "NUM_STREAMS": "1",
+        "ENABLE_CPU_PINNING": "NO",
+    }
 
 
 class OpenVinoEngine:
@@ -89,17 +100,7 @@ class OpenVinoEngine:
         weights = read_weights(folder.weights_path)
         _check_head(weights, folder)
         graph = build_bert_graph(weights, shape, is_int8=self.precision == "int8")
-        compiled = core.compile_model(
-            graph,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16" if has_bf16 and self.precision != "fp32" else "f32",
-                "INFERENCE_NUM_THREADS": str(available_cpus()),
-                "DYNAMIC_QUANTIZATION_GROUP_SIZE": _INT8_GROUP if self.precision == "int8" else "0",
-                "NUM_STREAMS": "1",
-                "ENABLE_CPU_PINNING": "NO",
-            },
-        )
+        compiled = core.compile_model(graph, "CPU", compile_options(self.precision, has_bf16=has_bf16))
         self._request = compiled.create_infer_request()
         self._lock = threading.Lock()
 
