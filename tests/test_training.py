@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 
 import torch
 import transformers
+from safetensors.torch import load_file
 
 import ctclassify
 from ctclassify.errors import DataError, ModelFolderError
@@ -445,3 +446,25 @@ def test_an_encoder_package_with_other_weights_is_refused(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModelFolderError, match=f"expected SHA-256 {encoder.MINILM_SHA256}, got"):
         encoder.resolve_encoder("all-MiniLM-L6-v2")
+
+
+def test_a_smaller_student_starts_from_some_layers(config, tmp_path, tiny_folder):
+    text = config.read_text().replace("max_length = 16", "max_length = 16\nkeep_layers = [1]")
+    config.write_text(text.replace("learning_rate = 1e-2", "learning_rate = 1e-30").replace("ema_decay = 0.5", ""))
+    run = finetune.finetune(load_config(config), tmp_path / "run")
+    large = load_file(tiny_folder / "model.safetensors")
+    small = load_file(run / "model" / "model.safetensors")
+    name = "bert.encoder.layer.{}.output.dense.weight"
+    assert torch.equal(small[name.format(0)], large[name.format(1)].bfloat16())
+    assert name.format(1) not in small
+    assert json.loads((run / "model" / "config.json").read_text())["num_hidden_layers"] == 1
+    assert ctclassify.load(run / "model").predict_proba(["A bomb."]).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"), [("[0, 2]", "2 layers"), ("[1, 0]", "rising order"), ("[]", "at least")]
+)
+def test_layers_that_cannot_be_kept_are_refused(config, tmp_path, layers, message, capsys):
+    config.write_text(config.read_text().replace("max_length = 16", f"max_length = 16\nkeep_layers = {layers}"))
+    assert finetune.main(["--config", str(config), "--output", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err

@@ -81,10 +81,19 @@ class ModelConfig(_Section):
     """Dropout of the hidden states and the head."""
     attention_dropout: _Fraction = 0.0
     """Dropout of the attention weights; on a CPU its random numbers cost time."""
+    keep_layers: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    """Layers of the encoder to start from, by number from 0, in rising order; None keeps all. For a smaller student."""
     freeze_layers: Annotated[int, Field(ge=0)] = 0
     """Lowest layers that stay as pre-trained, the embeddings with them: training takes less time and memory."""
     freeze_word_embeddings: bool = True
     """Leave the word embedding table as it is: it holds half of the parameters, and rare words stay as pre-trained."""
+
+    @field_validator("keep_layers")
+    @classmethod
+    def _rising(cls, layers: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if layers is not None and (not layers or list(layers) != sorted(set(layers))):
+            raise ValueError(f"expected at least one layer, each once, in rising order, got {list(layers)}")
+        return layers
 
 
 class DistillationConfig(_Section):

@@ -222,6 +222,8 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
             attn_implementation="eager",
             ignore_mismatched_sizes=True,  # a head of other labels gives way to a fresh one
         )
+    if config.model.keep_layers is not None:
+        _keep_layers(model, config.model.keep_layers, base)
     if config.model.freeze_word_embeddings:
         model.get_input_embeddings().weight.requires_grad_(False)
     if config.model.freeze_layers:
@@ -229,10 +231,24 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
     return model
 
 
+def _layers(model: Any) -> Any:
+    """Return an encoder's list of layers, or None where it has none of the usual name."""
+    return getattr(getattr(model.base_model, "encoder", None), "layer", None)
+
+
+def _keep_layers(model: Any, kept: tuple[int, ...], base: str) -> None:
+    """Leave out all layers of an encoder but some."""
+    layers = _layers(model)
+    if layers is None or kept[-1] >= len(layers):
+        found = "no list of layers" if layers is None else f"{len(layers)} layers, numbered from 0"
+        raise ModelFolderError(f"model.keep_layers is {list(kept)}, the encoder {base} has {found}", path=Path(base))
+    model.base_model.encoder.layer = torch.nn.ModuleList(layers[i] for i in kept)
+    model.config.num_hidden_layers = len(kept)
+
+
 def _freeze_lowest(model: Any, n_layers: int, base: str) -> None:
     """Leave the embeddings and the lowest layers of an encoder as they are."""
-    encoder = model.base_model
-    layers = getattr(getattr(encoder, "encoder", None), "layer", None)
+    encoder, layers = model.base_model, _layers(model)
     if layers is None or n_layers >= len(layers):
         found = "no list of layers" if layers is None else f"{len(layers)} layers"
         raise ModelFolderError(
