@@ -45,6 +45,13 @@ CREATE TABLE IF NOT EXISTS sketches (key INTEGER, n INTEGER, part INTEGER NOT NU
 INSERT OR IGNORE INTO done VALUES (1, 0);
 """
 
+_OF_KEY = f"SELECT n FROM (SELECT n FROM sketches WHERE key = ? ORDER BY n LIMIT {_CANDIDATES})"  # noqa: S608
+_LOOKUP = {
+    n: f"SELECT n, id, keys FROM originals WHERE n IN ({' UNION '.join([_OF_KEY] * n)}) ORDER BY n"  # noqa: S608
+    for n in range(1, _SKETCH + 1)
+}
+"""Originals that share a key, by the number of keys that are asked for."""
+
 
 def sentence_keys(sentences: Sequence[str]) -> tuple[int, ...]:
     """Return what of an article is compared: a key for each distinct sentence, rising.
@@ -90,7 +97,8 @@ class CorpusIndex:
     def __init__(self, path: Path) -> None:
         with _as_oserror(path):
             self._path = path
-            self._db = sqlite3.connect(path, isolation_level=None)
+            # Opened in one thread and used in another, never in two at once.
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
@@ -123,12 +131,12 @@ class CorpusIndex:
     def claim_id(self, record: Record, part: int) -> str | None:
         """Note an article's id; return where an earlier article with the same id lies, None where there is none."""
         with _as_oserror(self._path):
-            row = self._db.execute("SELECT place FROM ids WHERE id = ?", (record.article_id,)).fetchone()
-            if row is not None:
-                return str(row[0])
             place = f"{record.file}, row {record.row}"
-            self._db.execute("INSERT INTO ids VALUES (?, ?, ?)", (record.article_id, place, part))
-            return None
+            added = self._db.execute("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", (record.article_id, place, part))
+            if added.rowcount:
+                return None
+            found = self._db.execute("SELECT place FROM ids WHERE id = ?", (record.article_id,)).fetchone()
+            return str(found[0])
 
     def find_copy(self, record: Record, sentences: Sequence[str], part: int) -> Copy | None:
         """Return the earlier article that says the same, or note this one as an original.
@@ -164,16 +172,14 @@ class CorpusIndex:
         return None
 
     def _candidates(self, keys: tuple[int, ...]) -> Iterator[tuple[float, int, str]]:
-        """Yield similarity, number and id of originals that share a key of the sketch."""
+        """Yield similarity, number and id of originals that share a key of the sketch and may be similar enough."""
         mine = set(keys)
-        seen: set[int] = set()
-        for key in keys[:_SKETCH]:
-            found = self._db.execute("SELECT n FROM sketches WHERE key = ? ORDER BY n LIMIT ?", (key, _CANDIDATES))
-            seen.update(n for (n,) in found)
-        for n in sorted(seen):
-            article_id, packed = self._db.execute("SELECT id, keys FROM originals WHERE n = ?", (n,)).fetchone()
-            theirs = set(struct.unpack(f"<{len(packed) // 8}q", packed))
-            yield len(mine & theirs) / len(mine | theirs), n, article_id
+        fewest, most = MIN_SIMILARITY * len(mine), len(mine) / MIN_SIMILARITY
+        sketch = keys[:_SKETCH]
+        for n, article_id, packed in self._db.execute(_LOOKUP[len(sketch)], sketch):
+            if fewest <= len(packed) // 8 <= most:  # of other sizes, no two are so similar
+                theirs = set(struct.unpack(f"<{len(packed) // 8}q", packed))
+                yield len(mine & theirs) / len(mine | theirs), n, article_id
 
     def finish_part(self, part: int) -> None:
         """Make what was noted last, up to this part."""

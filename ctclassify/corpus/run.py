@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,18 +244,35 @@ def _open_index(job: Job, folder: RunFolder, n_parts: int) -> CorpusIndex:
 
 
 def _tag_all(state: _State) -> None:
-    """Tag and commit every part that is left."""
+    """Tag and commit every part that is left: a part is written while the next is computed."""
     job = state.job
-    with job.tag_parts(job, state.place, len(state.commits)) as tagged:
-        for part, articles in tagged:
-            _commit(state, part, articles)
-            if job.report is not None:
-                job.report(state.progress())
+    with (
+        job.tag_parts(job, state.place, len(state.commits)) as tagged,
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="ctclassify-write") as writer,
+    ):
+        pending: Future[None] | None = None
+        try:
+            for part, articles in tagged:
+                previous, pending = pending, None
+                _finish_commit(state, previous)
+                pending = writer.submit(_commit, state, part, articles)
+        finally:
+            # After an error too: what went wrong with an earlier part is what to tell.
+            _finish_commit(state, pending)
     if not state.commits:  # a run without an item still has its two tables, without rows
         _commit(state, Part(number=0, items=(), files=(), end=Place(), bytes_read=0), [])
     for file, stamp in zip(job.files, job.stamps, strict=True):
         if stamp_of(file) != stamp:
             raise CorpusError(f"{file.name}: changed while it was read; begin again in an empty folder")
+
+
+def _finish_commit(state: _State, pending: Future[None] | None) -> None:
+    """Wait until a part is committed, or raise what kept it from that; then report."""
+    if pending is None:
+        return
+    pending.result()
+    if state.job.report is not None:
+        state.job.report(state.progress())
 
 
 def stamp_of(file: InputFile) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,6 +134,7 @@ def _add_sentences(
 def _add_article(table: Table, record: Record, article: Article, copy: Copy | None, label_names: Sequence[str]) -> None:
     """Append one article."""
     its = article.sentences
+    n_with = Counter(label for sentence in its for label in sentence.labels)
     row = {
         "article_id": record.article_id,
         "input_file": record.file,
@@ -149,7 +151,7 @@ def _add_article(table: Table, record: Record, article: Article, copy: Copy | No
         "near_copy_of": copy.article_id if copy else None,
         "similarity": copy.similarity if copy else None,
         "labels": list(article.labels),
-        **{f"n_{label}": sum(label in sentence.labels for sentence in its) for label in label_names},
+        **{f"n_{label}": n_with[label] for label in label_names},
     }
     for name, value in row.items():
         table[name].append(value)
