@@ -100,11 +100,11 @@ def plot(path: Path, memory: list[list[float]]) -> None:
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
     axes.plot([each[1] for each in memory], [each[2] for each in memory])
     axes.set(xlabel="articles written", ylabel="resident memory, MiB", ylim=(0, None))
-    figure.savefig(path, dpi=120)
+    figure.savefig(path)
 
 
 def main() -> None:
-    """Generate the corpus, run it, write ``benchmark.json`` and ``memory.png``."""
+    """Generate the corpus, run it, write ``benchmark.json`` and ``memory.svg``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--articles", type=int, default=1_000_000)
     parser.add_argument("--part-articles", type=int, default=1000)
@@ -135,7 +135,7 @@ def main() -> None:
             watcher.join()
     found = figures(meter, options.articles, manifest)
     (options.out / "benchmark.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
-    plot(options.out / "memory.png", found["memory"])
+    plot(options.out / "memory.svg", found["memory"])
     print(json.dumps({key: value for key, value in found.items() if key != "memory"}, indent=1))
 
 
