@@ -54,7 +54,8 @@ class Meter:
         self.n_articles = progress.n_articles
         if not progress.is_finished:
             self.part_seconds.append(seconds)
-            if progress.n_parts > 1 and progress.n_parts % self.every == 0:
+            # Not the last part: nothing is computed while it is written.
+            if progress.n_parts % self.every == 0 and progress.bytes_read < progress.n_bytes:
                 first = (progress.n_parts - 1) * self.part_articles
                 texts = [article_text(i) for i in range(first, first + self.part_articles)]
                 start = time.monotonic()

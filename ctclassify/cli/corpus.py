@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +75,7 @@ def run_drift(first: Path, second: Path, *, as_json: bool) -> int:
     """Run ``drift``."""
     found = compare_runs(first, second)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(_without_nan(found), ensure_ascii=False, indent=2, allow_nan=False))
         return 0
     for difference in found["settings"]:
         click.echo(escape_controls(f"the runs differ in {difference}: rates may have moved for that reason"))
@@ -90,12 +91,22 @@ def run_drift(first: Path, second: Path, *, as_json: bool) -> int:
         click.echo("vocabulary: not compared, a run was written with --no-text")
         return 0
     within = " and ".join(f"{each:.4f}" for each in words["jensen_shannon_within"])
+    new = "" if words["new_words"] is None else f"; {words['new_words']:.2%} of B's words do not occur in A"
     click.echo(
         f"vocabulary: Jensen-Shannon divergence {words['jensen_shannon']:.4f} bits (between halves of A and of B: "
-        f"{within}); {words['new_words']:.2%} of B's words do not occur in A"
+        f"{within}){new}"
     )
     for word in words["moved"]:
         rates = f"{word['first_per_million']:>10.1f}{word['second_per_million']:>10.1f} a million"
         interval = f"log-odds {word['log_odds']:+.2f} ({word['low']:+.2f} to {word['high']:+.2f})"
         click.echo(f"  {escape_controls(word['word']):<22}{rates}   {interval}")
     return 0
+
+
+def _without_nan(value: Any) -> Any:
+    """Return JSON types with null in the place of what is not a number, for which JSON has no sign."""
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

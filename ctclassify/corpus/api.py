@@ -119,6 +119,7 @@ def tag_corpus(
     OSError
         If the output cannot be written. The same call goes on from there once it can.
     """
+    encoding = "utf-8" if encoding.lower().replace("_", "-") == "utf-8-sig" else encoding  # a mark is dropped anyway
     _check_choices(input_format, output_format, part_articles, encoding, delimiter)
     named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     options = ReadOptions(
@@ -132,6 +133,8 @@ def tag_corpus(
     )
     files = _inputs(named, Path(out), input_format)
     check_first_table(files, options)
+    if engine == "ray" and model is not None:
+        model = Path(model).absolute()  # an actor may run in another folder
     load_model = partial(_load, model, ray_engine if engine == "ray" else engine, classifier)
     if classifier is None:
         if engine == "ray":
@@ -194,10 +197,15 @@ def _check_choices(
 def _inputs(named: Sequence[str | Path], out: Path, input_format: str | None) -> list[InputFile]:
     """Return the inputs; the run's own folder must lie outside them."""
     folder = Path(os.path.realpath(out))
-    for each in named:
-        if Path(each).is_dir() and folder.is_relative_to(os.path.realpath(each)):
-            raise CorpusError(f"{out}: lies inside the input {each}; name a folder outside it")
-    files = find_inputs(named, input_format=input_format)
+    # A shell's own glob names the run's folder beside the inputs once it is there.
+    others = [each for each in named if os.path.realpath(each) != str(folder)]
+    try:
+        for each in others or named:
+            if Path(each).is_dir() and folder.is_relative_to(os.path.realpath(each)):
+                raise CorpusError(f"{out}: lies inside the input {each}; name a folder outside it")
+        files = find_inputs(others or named, input_format=input_format, out=folder)
+    except OSError as error:
+        raise CorpusError(f"an input cannot be read: {error}") from error
     for file in files:
         if Path(os.path.realpath(file.path)).is_relative_to(folder):
             raise CorpusError(f"{file.name}: lies inside the output folder {out}; name another folder")

@@ -57,7 +57,9 @@ class InputFile:
     compression: str | None
 
 
-def find_inputs(inputs: Sequence[str | Path], *, input_format: str | None = None) -> list[InputFile]:
+def find_inputs(
+    inputs: Sequence[str | Path], *, input_format: str | None = None, out: Path | None = None
+) -> list[InputFile]:
     """Return the files behind files, globs and folders.
 
     Parameters
@@ -68,6 +70,9 @@ def find_inputs(inputs: Sequence[str | Path], *, input_format: str | None = None
         once, at its first place.
     input_format : str or None
         One of :data:`KINDS`, for all files; None tells it from each name.
+    out : pathlib.Path or None
+        A folder, without symbolic links: what a glob matches in it is left out, so that a run may go on beside its
+        inputs.
 
     Returns
     -------
@@ -77,18 +82,21 @@ def find_inputs(inputs: Sequence[str | Path], *, input_format: str | None = None
     Raises
     ------
     CorpusError
-        If an input is not there, a glob matches nothing, a folder is empty, or a named file's format is not known.
+        If an input is not there or is no regular file, a glob matches nothing, a folder is empty, or a named file's
+        format is not known.
     """
     if not inputs:
         raise CorpusError("no input; name files, globs or folders")
     found: dict[str, InputFile] = {}
     for given in inputs:
-        for path, is_named in _expand(given):
+        for path, is_named in _expand(given, out):
             file = _describe(path, input_format)
             if file.kind is None and is_named:
                 known = ", ".join(sorted(_ENDINGS))
                 raise CorpusError(f"{file.name}: the name tells no known format ({known}); say it with --input-format")
             found.setdefault(os.path.realpath(path), file)
+    if not found:
+        raise CorpusError(f"{name_of(str(inputs[0]))}: no file there; name files, globs or folders that hold some")
     return list(found.values())
 
 
@@ -96,6 +104,8 @@ def fingerprint(file: InputFile) -> dict[str, str | int | None]:
     """Return name, kind, size and checksum of an input; size and checksum are None where it cannot be read."""
     record: dict[str, str | int | None] = {"file": file.name, "kind": file.kind, "compression": file.compression}
     try:
+        if not file.path.is_file():
+            raise OSError("no regular file")
         with file.path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             return {**record, "bytes": stream.tell(), "sha256": digest}
@@ -103,16 +113,23 @@ def fingerprint(file: InputFile) -> dict[str, str | int | None]:
         return {**record, "bytes": None, "sha256": None}
 
 
-def _expand(given: str | Path) -> Iterator[tuple[Path, bool]]:
+def _is_in(path: Path, folder: Path | None) -> bool:
+    """Return whether a path is a folder, or lies in it."""
+    return folder is not None and Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+def _expand(given: str | Path, out: Path | None) -> Iterator[tuple[Path, bool]]:
     """Yield the files of one input, and whether the caller named the file itself."""
     path = Path(given)
     if path.is_dir():
         yield from ((each, False) for each in _some(_walk(path), f"{name_of(path)}: the folder holds no file"))
-    elif path.exists():
+    elif path.is_file():
         yield path, True
+    elif path.exists():
+        raise CorpusError(f"{name_of(path)}: is no regular file; inputs are read more than once: save it to one first")
     elif glob.has_magic(str(given)):
-        matches = sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207 - the pattern may be absolute
-        for match in _some(iter(map(Path, matches)), f"{name_of(path)}: nothing matches"):
+        matches = (Path(each) for each in sorted(glob.glob(str(given), recursive=True)))  # noqa: PTH207 - may be absolute
+        for match in _some((each for each in matches if not _is_in(each, out)), f"{name_of(path)}: nothing matches"):
             if match.is_dir():
                 yield from ((each, False) for each in _walk(match))
             else:
@@ -129,8 +146,11 @@ def _some(paths: Iterator[Path], complaint: str) -> list[Path]:
     return listed
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, sorted; a saved dataset's data files alone."""
+def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Yield the files below a folder, sorted; a saved dataset's data files alone. Links back up are not followed."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
     if (folder / _DATASET_STATE).is_file():
         yield from _dataset_files(folder)
         return
@@ -142,7 +162,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if path.name.startswith(".") or path.name == _DATASET_DICT:
             continue
         if path.is_dir():
-            yield from _walk(path)
+            yield from _walk(path, above | {real})
         else:
             yield path
 

@@ -20,7 +20,7 @@ __all__ = ["compare_runs"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _MAX_WORDS = 200_000
-"""Distinct words that are kept of a run; beyond, those met once so far are dropped, which bounds memory."""
+"""Most frequent words that are kept of half a run once it has twice as many, which bounds memory."""
 
 _SHOWN_WORDS = 20
 _PRIOR = 1000.0
@@ -32,14 +32,17 @@ class _Words:
     """Words of a run, in two halves by turns of the articles."""
 
     halves: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
+    is_partial: bool = False
 
     def add(self, texts: list[str], n_article: int) -> None:
         counter = self.halves[n_article % 2]
         for text in texts:
             counter.update(word.casefold() for word in _WORD.findall(text))
-        if len(counter) > _MAX_WORDS:
-            for word in [word for word, n in counter.items() if n == 1]:
-                del counter[word]
+        if len(counter) > 2 * _MAX_WORDS:
+            kept = counter.most_common(_MAX_WORDS)
+            counter.clear()
+            counter.update(dict(kept))
+            self.is_partial = True
 
     @property
     def all(self) -> Counter[str]:
@@ -71,10 +74,11 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
         In JSON types: ``settings`` (what differs between model, thresholds and versions: then rates may have moved for
         that reason), ``labels`` (share of sentences by label), ``tagged``, ``review``, ``expected_errors`` (per
         sentence), each as :class:`ctclassify.corpus.intervals.Difference`; and ``vocabulary``, None where a run has
-        no text: Jensen-Shannon divergence in bits between the runs and between halves of each run, which is what
-        chance gives at half the size; and the words that moved most, by log-odds with a Dirichlet prior (Monroe,
-        Colaresi and Quinn, Fightin' Words, 2008, eq. 16 and 22) with 95% intervals. Sentences of an article are not
-        taken as independent in rates; words are.
+        no text: ``new_words``, the share of the second run's words that the first lacks, None where not all words of
+        the first were kept; Jensen-Shannon divergence in bits between the runs and between halves of each run, which
+        is what chance gives at half the size; and the words that moved most, by log-odds with a Dirichlet prior
+        (Monroe, Colaresi and Quinn, Fightin' Words, 2008, eq. 16 and 22) with 95% intervals.
+        Sentences of an article are not taken as independent in rates; words, and near copies of an article, are.
 
     Raises
     ------
@@ -135,9 +139,17 @@ def _compare_words(before: _Words, after: _Words) -> dict[str, Any]:
         "n_words": list(sizes),
         "jensen_shannon": _jensen_shannon(first, second),
         "jensen_shannon_within": [_jensen_shannon(*before.halves), _jensen_shannon(*after.halves)],
-        "new_words": sum(n for word, n in second.items() if word not in first) / sizes[1] if sizes[1] else math.nan,
+        "new_words": _share_of_new(before, first, second),
         "moved": _moved(first, second) if all(sizes) else [],
     }
+
+
+def _share_of_new(before: _Words, first: Counter[str], second: Counter[str]) -> float | None:
+    """Return the share of the second run's words that the first lacks; None where that is not known."""
+    if before.is_partial:
+        return None
+    n = second.total()
+    return sum(count for word, count in second.items() if word not in first) / n if n else math.nan
 
 
 def _jensen_shannon(first: Counter[str], second: Counter[str]) -> float:
@@ -156,6 +168,8 @@ def _jensen_shannon(first: Counter[str], second: Counter[str]) -> float:
 def _moved(first: Counter[str], second: Counter[str]) -> list[dict[str, Any]]:
     """Return the words whose log-odds moved most, by size of z."""
     n, m = first.total(), second.total()
+    if len(first.keys() | second.keys()) < 2:  # the odds of the only word are infinite
+        return []
     found = []
     for word in first.keys() | second.keys():
         prior = _PRIOR * (first[word] + second[word]) / (n + m)

@@ -115,8 +115,14 @@ def count_rows(path: Path, output_format: str) -> int:
     if output_format == "jsonl":
         with path.open("rb") as stream:
             return sum(1 for _ in stream)
+    _allow_long_cells()
     with path.open(encoding="utf-8", newline="") as text:
         return sum(1 for _ in csv.reader(text)) - 1
+
+
+def _allow_long_cells() -> None:
+    """Let ``csv`` read back what it wrote: a sentence may be longer than its limit for a cell."""
+    csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
 
 
 def read_rows(path: Path, types: Mapping[str, str], output_format: str, names: Sequence[str]) -> Iterator[list[Any]]:
@@ -153,6 +159,7 @@ def read_rows(path: Path, types: Mapping[str, str], output_format: str, names: S
                     row.update({prefix + name: value for name, value in row.pop(group, {}).items()})
                 yield [row[name] for name in names]
     else:
+        _allow_long_cells()
         with path.open(encoding="utf-8", newline="") as text:
             for cells in csv.DictReader(text):
                 yield [_value(cells[name], types[name]) for name in names]

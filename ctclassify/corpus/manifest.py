@@ -40,8 +40,8 @@ def make_manifest(path: Path, settings: Mapping[str, Any], commits: Sequence[Map
     """
     totals = add_up(commits, settings["label_names"], len(settings["inputs"]))
     by_file = totals.pop("by_file")
-    rejected = (path / REJECTED).read_bytes()
-    _check(path, settings["output"]["format"], commits, totals, rejected.count(b"\n"))
+    rejected, n_rejected = _measure(path / REJECTED)
+    _check(path, settings["output"]["format"], commits, totals, n_rejected)
     inputs = [
         {**each, "n_articles": n_articles, "n_rejected": n_rejected}
         for each, (n_articles, n_rejected) in zip(settings["inputs"], by_file, strict=True)
@@ -55,12 +55,23 @@ def make_manifest(path: Path, settings: Mapping[str, Any], commits: Sequence[Map
         "machines": machines,
         "counts": totals,
         "inputs": inputs,
-        "rejected": {"file": REJECTED, "bytes": len(rejected), "sha256": hashlib.sha256(rejected).hexdigest()},
+        "rejected": rejected,
         "parts": [
             {**{name: commit[name] for name in ("part", "n_articles", "n_sentences")}, "files": commit["files"]}
             for commit in commits
         ],
     }
+
+
+def _measure(path: Path) -> tuple[dict[str, Any], int]:
+    """Return name, size and checksum of a file, and how many lines it has."""
+    digest, n_bytes, n_lines = hashlib.sha256(), 0, 0
+    with path.open("rb") as stream:
+        while data := stream.read(1 << 20):
+            digest.update(data)
+            n_bytes += len(data)
+            n_lines += data.count(b"\n")
+    return {"file": path.name, "bytes": n_bytes, "sha256": digest.hexdigest()}, n_lines
 
 
 def _check(

@@ -110,14 +110,16 @@ def _results(job: Job, start: Place, first_number: int, options: RayOptions) -> 
     """Yield tagged parts in order."""
     import ray
 
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.execution_options.preserve_order = True
-    context.target_max_block_size = _BLOCK_BYTES
-    files, sizes, options_there = list(job.files), job.sizes, replace(job.options, say=_say_nothing)
+    # Absolute, for a worker may run in another folder.
+    files = [replace(file, path=file.path.absolute()) for file in job.files]
+    known = [each["sha256"] is not None for each in job.settings["inputs"]]
+    sizes, options_there = job.sizes, replace(job.options, say=_say_nothing)
     part_articles = job.settings["output"]["part_articles"]
 
     def read(_batch: Batch) -> Iterator[Batch]:
+        for file, is_known in zip(files, known, strict=True):
+            if is_known and not file.path.is_file():  # a rejection would count as done
+                raise CorpusError(f"{file.path}: not there on a machine of the Ray cluster; inputs must lie on each")
         for part in read_parts(
             files,
             options_there,
@@ -128,18 +130,23 @@ def _results(job: Job, start: Place, first_number: int, options: RayOptions) -> 
         ):
             yield {"part": [part_to_json(part)]}
 
+    context = ray.data.DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    context.target_max_block_size = _BLOCK_BYTES
     n_actors = options.n_actors or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    data = (
-        ray.data.from_items([{"start": 0}])
-        .map_batches(read, batch_size=1, num_cpus=0)  # other resources than the actors': Ray then keeps the two apart
-        .map_batches(
-            _Tagger,
-            fn_constructor_args=(options.load, job.settings["thresholds"]),
-            batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=n_actors),
-            num_cpus=1,
+    with ray.data.DataContext.current(context):  # the caller's own context stays as it is
+        data = (
+            ray.data.from_items([{"start": 0}])
+            .map_batches(read, batch_size=1, num_cpus=0)  # other resources than the actors': Ray keeps the two apart
+            .map_batches(
+                _Tagger,
+                fn_constructor_args=(options.load, job.settings["thresholds"]),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=n_actors),
+                num_cpus=1,
+            )
         )
-    )
     expected = first_number
     for row in data.iter_rows():
         part = part_from_json(row["part"])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from contextlib import nullcontext
+from typing import IO, Any, BinaryIO
 
 from ctclassify.corpus.columns import Columns, ReadOptions, find_columns
 from ctclassify.corpus.compression import require_pyarrow
 from ctclassify.corpus.records import Item, Rejection, make_record
+from ctclassify.errors import CorpusError
 
 __all__ = ["read_arrow", "read_parquet"]
 
 _BATCH_ROWS = 256
+_BUFFER_BYTES = 1 << 20
 
 
 def read_parquet(
@@ -39,13 +41,13 @@ def read_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with tempfile.TemporaryFile() as spooled:
+    with _spooled() if is_compressed else nullcontext() as spooled:
         row = 0
         try:
-            if is_compressed:
-                shutil.copyfileobj(stream, spooled)
-                spooled.seek(0)
-            file = pq.ParquetFile(spooled if is_compressed else stream)
+            if spooled is not None:
+                _copy(stream, spooled)
+            # Without pre-buffering, which keeps what it has read for as long as the file is open.
+            file = pq.ParquetFile(stream if spooled is None else spooled, pre_buffer=False, buffer_size=_BUFFER_BYTES)
             columns = find_columns(file.schema_arrow.names, options, file=name)
             if isinstance(columns, str):
                 yield Rejection(file=name, row=None, reason="no_text_column", detail=columns), n_bytes
@@ -58,6 +60,27 @@ def read_parquet(
                     yield item, n_bytes * row // n_rows
         except (pa.ArrowException, OSError, EOFError) as error:
             yield _corrupt(name, row, error), n_bytes
+
+
+def _spooled() -> IO[bytes]:
+    """Return a temporary file."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise CorpusError(f"no temporary file for a compressed Parquet file: {error}; set TMPDIR") from error
+
+
+def _copy(stream: BinaryIO, spooled: IO[bytes]) -> None:
+    """Copy a stream to a temporary file and go to its start; what the temporary disk lacks is no fault of the input."""
+    while data := stream.read(_BUFFER_BYTES):
+        try:
+            spooled.write(data)
+        except OSError as error:
+            raise CorpusError(
+                f"a compressed Parquet file does not fit the temporary folder {tempfile.gettempdir()}: {error}; "
+                "set TMPDIR to a larger one, then the same command goes on"
+            ) from error
+    spooled.seek(0)
 
 
 def read_arrow(
@@ -78,7 +101,8 @@ def read_arrow(
         if isinstance(columns, str):
             yield Rejection(file=name, row=None, reason="no_text_column", detail=columns), tell()
             return
-        wanted = _wanted(columns, schema.names)
+        # By place: a table may have two columns of one name.
+        wanted = [schema.names.index(each) for each in _wanted(columns, schema.names)]
         for batch in batches:
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 for item in _batch_items(batch.slice(start, _BATCH_ROWS).select(wanted), columns, name, row):
@@ -134,21 +158,23 @@ def _corrupt(name: str, row: int, error: Exception) -> Rejection:
 
 
 def _batch_items(batch: Any, columns: Columns, name: str, row: int) -> Iterator[Item]:
-    """Yield the items of one batch; strings that are not UTF-8 reject their rows alone."""
+    """Yield the items of one batch; strings that are not UTF-8, and dates beyond Python's, reject their rows alone."""
     try:
         rows = batch.to_pylist()
-    except UnicodeDecodeError:
+    except (ValueError, OverflowError):
         rows = [_values(batch, i) for i in range(batch.num_rows)]
     for i, values in enumerate(rows, start=row + 1):
         if isinstance(values, UnicodeDecodeError):
             yield Rejection(file=name, row=i, reason="undecodable", detail=f"not UTF-8 text: {values}")
+        elif isinstance(values, Exception):
+            yield Rejection(file=name, row=i, reason="bad_value", detail=f"no value of Python's: {values}")
         else:
             yield make_record(columns.pick(values), file=name, row=i)
 
 
-def _values(batch: Any, i: int) -> dict[str, Any] | UnicodeDecodeError:
+def _values(batch: Any, i: int) -> dict[str, Any] | Exception:
     """Return the values of one row, or the error."""
     try:
-        return {name: batch.column(name)[i].as_py() for name in batch.schema.names}
-    except UnicodeDecodeError as error:
+        return {name: batch.column(place)[i].as_py() for place, name in enumerate(batch.schema.names)}
+    except (ValueError, OverflowError) as error:
         return error

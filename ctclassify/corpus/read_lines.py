@@ -42,9 +42,17 @@ def read_jsonl(
         Gives the position in the file as it lies on the disk, in bytes.
     """
     lines = _numbered_lines(stream)
-    peeked = _peek(lines)
-    names = _object_keys([line for _, line in peeked], options.encoding)
-    columns = find_columns(names, options, file=name) if names else Columns(by_role={"text": "text"})
+    no_columns = Columns(by_role={"text": "text"})
+    while True:
+        peeked = _peek(lines)
+        names = _object_keys([line for _, line in peeked], options.encoding)
+        if names or not peeked:
+            break
+        for number, line in peeked:  # none of them is an object, so each is blank or rejected, whatever the columns
+            item = _json_item(line, no_columns, name, number, options.encoding)
+            if item is not None:
+                yield item, tell()
+    columns = find_columns(names, options, file=name) if names else no_columns
     if isinstance(columns, str):
         yield Rejection(file=name, row=None, reason="no_text_column", detail=columns), tell()
         return

@@ -94,6 +94,10 @@ def read_items(file: InputFile, options: ReadOptions) -> Iterator[tuple[Item, in
         detail = "the name tells no known format; leave the file out, or say its format with --input-format"
         yield Rejection(file=file.name, row=None, reason="unknown_format", detail=detail), 0
         return
+    if file.path.exists() and not file.path.is_file():
+        detail = "is no regular file (a pipe, a socket, a device); save it to one first"
+        yield Rejection(file=file.name, row=None, reason="unreadable_file", detail=detail), 0
+        return
     n_read = 0
     is_open = False
     try:
@@ -162,9 +166,9 @@ def read_parts(
     owners: list[int] = []
     n_characters = 0
     end, bytes_read = start, 0
+    before = sum(sizes[: start.file])
     for index in range(start.file, len(files)):
         skipped = start.item if index == start.file else 0
-        before = sum(sizes[:index])
         for n, (item, position) in enumerate(islice(read_items(files[index], options), skipped, None), skipped + 1):
             items.append(item)
             owners.append(index)
@@ -173,6 +177,7 @@ def read_parts(
             if len(items) >= part_articles or n_characters >= PART_CHARACTERS:
                 yield Part(number=number, items=tuple(items), files=tuple(owners), end=end, bytes_read=bytes_read)
                 number, items, owners, n_characters = number + 1, [], [], 0
+        before += sizes[index]
     if items:
         yield Part(number=number, items=tuple(items), files=tuple(owners), end=end, bytes_read=bytes_read)
 

@@ -15,6 +15,7 @@ REASONS = {
     "bad_csv": "a CSV row with a quote out of place, or a field that is too long",
     "bad_id": "the id is neither text nor a whole number, or it is blank",
     "bad_json": "the line is not JSON",
+    "bad_value": "a value that Python cannot hold, such as a date after the year 9999",
     "blank_text": "the text is empty or white space alone",
     "corrupt_file": "the file breaks off or is damaged from here on",
     "duplicate_id": "an earlier article has the same id",
@@ -123,6 +124,8 @@ def make_record(values: dict[str, Any], *, file: str, row: int, last_row: int | 
         return reject("missing_text", "the text is null or not there")
     if not isinstance(text, str):
         return reject("text_not_a_string", f"the text is of type {type(text).__name__}")
+    if len(text) > MAX_RECORD_BYTES:
+        return reject("too_long", f"the text holds {len(text)} characters, more than {MAX_RECORD_BYTES}")
     if not text.strip():
         return reject("blank_text", f"the text holds {len(text)} characters of white space")
     article_id = values.get("id", f"{file}:{row}")

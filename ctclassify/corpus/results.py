@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,4 +62,11 @@ class RunResults:
         for part in self.manifest["parts"]:
             for name in part["files"]:
                 if name.startswith(f"{table}/"):
-                    yield from read_rows(self.path / name, types, self._format, names)
+                    yield from self._part(self.path / name, types, names)
+
+    def _part(self, path: Path, types: dict[str, str], names: Sequence[str]) -> Iterator[list[Any]]:
+        """Yield rows of one part."""
+        try:
+            yield from read_rows(path, types, self._format, names)
+        except (OSError, ValueError, KeyError, csv.Error) as error:  # Arrow's own errors are the first two
+            raise RunFolderError(f"{path}: cannot be read: {error}; run tag-corpus again", path=self.path) from error

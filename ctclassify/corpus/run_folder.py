@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ TABLES = ("sentences", "articles")
 _WORK = "_work"
 """What only a run under way needs; programs that read a folder of Parquet pass over names with an underscore."""
 
+_PART_NAME = re.compile(r"part-\d{6,}\.\w+|\.part-\d{6,}\.\w+\.tmp")
 _KNOWN = {MANIFEST, REJECTED, LOG, _WORK, *TABLES}
 
 
@@ -63,7 +65,11 @@ class RunFolder:
         for folder in (path, self.work, self._commits, *(path / table for table in TABLES)):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
-        self._log = (path / LOG).open("a", encoding="utf-8")
+        try:
+            self._log = (path / LOG).open("a", encoding="utf-8")
+        except OSError:
+            os.close(self._lock)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -71,8 +77,10 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._log.close()
-        os.close(self._lock)
+        try:
+            self._log.close()  # on a full disk this fails, too
+        finally:
+            os.close(self._lock)
 
     @property
     def index_path(self) -> Path:
@@ -87,6 +95,12 @@ class RunFolder:
             raise RunFolderError(f"{self.path}: is a file; name a folder", path=self.path)
         strangers = sorted(each.name for each in self.path.iterdir() if each.name not in _KNOWN)
         strangers = [name for name in strangers if not name.startswith(".")]
+        if not (self.work / "settings.json").exists():  # without, no part has been written yet
+            strangers += [f"{table}/{each.name}" for table in TABLES for each in _listed(self.path / table)]
+            strangers += [REJECTED] if (self.path / REJECTED).exists() else []
+        strangers += [
+            f"{table}/{each.name}" for table in TABLES for each in _listed(self.path / table) if not _is_part(each)
+        ]
         if strangers:
             raise RunFolderError(
                 f"{self.path}: holds {strangers[0]!r}, which no run wrote; name a new or an empty folder",
@@ -213,6 +227,16 @@ class RunFolder:
         """Return the manifest of a finished run; None where the run is not finished."""
         path = self.path / MANIFEST
         return read_json(path) if path.exists() else None
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted; nothing where it is none."""
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_part(path: Path) -> bool:
+    """Return whether a run gives its files such a name; other files are somebody's, and never removed."""
+    return _PART_NAME.fullmatch(path.name) is not None
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
