@@ -4,7 +4,8 @@ Notes
 -----
 Measured on two cores (AVX-512 bf16, sentences of 33 tokens on average): batches of 2,048 tokens run as fast as smaller
 ones and 3% faster than ones of 4,096, and were padded by 2.3%, before shapes were made few. Running token-wise
-operations on packed tokens could gain no more than that. Two streams of one thread were no faster than one of two.
+operations on packed tokens could gain no more than that. Splitting what fits one batch by length took articles of 15
+sentences from 31 ms to 23. Two streams of one thread were no faster than one of two.
 """
 
 from __future__ import annotations
