@@ -94,6 +94,7 @@ def test_the_page_is_whole_and_escaped(run_folder, tmp_path):
         ("https://www.Paper.example/2024/x?y=1", None, "paper.example"),
         ("HTTP://user:key@paper.example:8080/x", None, "paper.example"),
         (None, "https://paper.example#top", "paper.example"),
+        ("Wire, https://a.example/1 (via http://B.example/2?x)", None, "Wire, a.example (via b.example)"),
         ("", "/wire/12.html", "unknown"),
         ("httpsomething", None, "httpsomething"),
         (None, None, "unknown"),

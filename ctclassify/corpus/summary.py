@@ -19,7 +19,7 @@ PERIODS = ("day", "week", "month", "year")
 UNKNOWN = "unknown"
 """Period or source of articles that name none, or a date that is not in the form YYYY-MM-DD or YYYYMMDD."""
 
-_URL_HOST = re.compile(r"\s*https?://(?:[^/?#\s@]*@)?(?:www\.)?([^/?#\s:]+)", re.IGNORECASE)
+_URL = re.compile(r"https?://(?:[^/?#\s@]*@)?(?:www\.)?([^/?#\s:)]+)[^\s)]*", re.IGNORECASE)
 _DATE = re.compile(r"\s*(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d)(?!\d))")
 
 
@@ -90,11 +90,13 @@ def source_of(source: str | None, url: str | None) -> str:
     Returns
     -------
     str
-        ``source``; the host without ``www.``, in lower case, where that is a web address, or where there is no source
-        and ``url`` is one: a row an article would say nothing. :data:`UNKNOWN` otherwise.
+        ``source``, each web address in it cut down to its host, without ``www.`` and in lower case: a row an article
+        would say nothing. Without a source, the host of ``url``, or :data:`UNKNOWN` where that is no web address.
     """
-    match = _URL_HOST.match(source or url or "")
-    return match[1].lower() if match else source or UNKNOWN
+    if source:
+        return _URL.sub(lambda match: match[1].lower(), source).strip()
+    found = _URL.match(url or "")
+    return found[1].lower() if found else UNKNOWN
 
 
 def summarize_run(path: Path, *, by: str) -> Summary:
