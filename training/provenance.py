@@ -148,7 +148,10 @@ def _version(package: str) -> str | None:
 def _commit() -> str | None:
     """Return the checkout's commit, marked where files differ from it, or None outside git."""
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--abbrev=40", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # git is not installed
+        return None
     return done.stdout.strip() or None
 
 
