@@ -102,6 +102,18 @@ def test_an_unknown_variant_is_refused(series, capsys):
     assert "no variant third" in capsys.readouterr().err
 
 
+def test_the_first_variant_of_the_file_is_what_others_are_compared_with(series, capsys):
+    assert experiments.main(["--experiments", str(series), "--only", "half"]) == 2
+    assert "first has not run" in capsys.readouterr().err
+    assert experiments.main(["--experiments", str(series)]) == 0
+    output = series.with_suffix(".json")
+    results = json.loads(output.read_text())
+    output.write_text(json.dumps({"half": results["half"], "first": results["first"], "gone": results["half"]}))
+    capsys.readouterr()
+    assert experiments.main(["--experiments", str(series), "--markdown"]) == 0
+    assert [line.split(" |")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| first", "| half"]
+
+
 def test_the_shipped_series_parses():
     _, variants = experiments.read_experiments(experiments.Path(experiments.__file__).parent / "experiments.toml")
     assert len({variant.config.name for variant in variants}) == len(variants) > 5

@@ -86,11 +86,13 @@ def main(argv: list[str] | None = None) -> int:
     output = args.output or args.experiments.with_suffix(".json")
     disable_progress_bar()
     try:
-        seeds, variants = read_experiments(args.experiments)
-        if args.only is not None:
-            variants = _only(variants, args.only, args.experiments)
+        seeds, all_variants = read_experiments(args.experiments)
+        variants = all_variants if args.only is None else _only(all_variants, args.only, args.experiments)
         check_writable(output)
         results = read_json_object(output) if output.exists() else {}
+        first = all_variants[0].name
+        if first not in results and first not in {variant.name for variant in variants}:
+            raise DataError(f"{first} has not run, with which others are compared; run it first", path=args.experiments)
         for variant in () if args.markdown else variants:
             results[variant.name] = run_variant(variant, seeds)
             write_text(output, json.dumps(results, indent=1, allow_nan=False) + "\n")
@@ -98,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     except (CTClassifyError, OSError) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
-    print(table(results))
+    print(table({variant.name: results[variant.name] for variant in all_variants if variant.name in results}))
     return 0
 
 
