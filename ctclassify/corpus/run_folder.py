@@ -99,7 +99,10 @@ class RunFolder:
             strangers += [f"{table}/{each.name}" for table in TABLES for each in _listed(self.path / table)]
             strangers += [REJECTED] if (self.path / REJECTED).exists() else []
         strangers += [
-            f"{table}/{each.name}" for table in TABLES for each in _listed(self.path / table) if not _is_part(each)
+            f"{table}/{each.name}"
+            for table in TABLES
+            for each in _listed(self.path / table)
+            if not (_is_part(each) or each.name.startswith("."))
         ]
         if strangers:
             raise RunFolderError(
@@ -174,7 +177,7 @@ class RunFolder:
         kept = {f"part-{number:06}.{output_format}" for number in range(n_parts)}
         for table in TABLES:
             for path in (self.path / table).iterdir():
-                if path.name not in kept:
+                if path.name not in kept and _is_part(path):
                     path.unlink()
         for folder in (self.path, self.work, self._commits):
             for path in folder.glob(".*.tmp"):
