@@ -227,3 +227,12 @@ def test_a_damaged_table_is_named(source, tmp_path, capsys, damage):
 def test_the_mark_of_utf8_may_be_named(source, tmp_path):
     source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes())
     assert run(source, tmp_path / "out", encoding="utf-8-sig")["counts"]["n_articles"] == 1
+
+
+def test_nan_counts_as_no_value(source, tmp_path):
+    source.write_text(article_line(source=float("nan"), date=float("nan")) + article_line(id="b", text=float("nan")))
+    run(source, tmp_path / "out")
+    (article,) = RunResults(tmp_path / "out").articles(["source", "date"])
+    assert article == [None, None]
+    (rejected,) = map(json.loads, (tmp_path / "out" / "rejected.jsonl").read_text().splitlines())
+    assert (rejected["row"], rejected["reason"]) == (2, "missing_text")

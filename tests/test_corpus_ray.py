@@ -60,5 +60,28 @@ def test_ray_gives_the_bytes_of_the_local_run(source, tmp_path, dies):
     marker = tmp_path / "marker"
     classifier = DyingClassifier(marker) if dies else StubClassifier()
     ctclassify.tag_corpus(source, tmp_path / "ray", classifier=classifier, engine="ray", ray_actors=2, **options)
-    assert snapshot(tmp_path / "ray") == snapshot(tmp_path / "local")
+    here, there = snapshot(tmp_path / "local"), snapshot(tmp_path / "ray")
+    manifests = [json.loads(each.pop("manifest.json")) for each in (here, there)]
+    assert there == here
+    # An actor has one core of Ray, which the manifest says; nothing else in it may differ.
+    assert [[machine["cpus"] for machine in each.pop("machines")] for each in manifests][1] == [1]
+    assert manifests[0] == manifests[1]
     assert marker.exists() == dies
+
+
+class FarClassifier(StubClassifier):
+    """Says in which process it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = os.getpid()
+
+    def info(self):
+        return {**super().info(), "device": "home" if os.getpid() == self.home else "worker"}
+
+
+def test_the_manifest_names_the_machines_that_computed(source, tmp_path):
+    manifest = ctclassify.tag_corpus(
+        source, tmp_path / "ray", classifier=FarClassifier(), engine="ray", ray_actors=1, output_format="jsonl"
+    )
+    assert [each["device"] for each in manifest["machines"]] == ["worker"]

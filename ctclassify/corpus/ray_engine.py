@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
-from ctclassify.article import Article
 from ctclassify.corpus.reading import Part, Place, read_parts
 from ctclassify.corpus.records import Item, Record, Rejection
-from ctclassify.corpus.run import Job
+from ctclassify.corpus.run import Job, TaggedPart
+from ctclassify.corpus.settings import machine
 from ctclassify.corpus.tagging import ArticleTagger, articles_from_json, articles_to_json, tag_texts
 from ctclassify.errors import CorpusError
 
@@ -71,7 +71,8 @@ class _Tagger:
         for packed in batch["part"]:
             texts = [record.text for record in part_from_json(packed).records]
             tagged.append(articles_to_json(tag_texts(self._classifier, texts, self._thresholds)))
-        return {"part": list(batch["part"]), "tagged": tagged}
+        here = json.dumps(machine(self._classifier))
+        return {"part": list(batch["part"]), "tagged": tagged, "machine": [here] * len(tagged)}
 
 
 def tag_on_ray(options: RayOptions) -> Any:
@@ -90,7 +91,7 @@ def tag_on_ray(options: RayOptions) -> Any:
     """
 
     @contextmanager
-    def tag(job: Job, start: Place, first_number: int) -> Iterator[Iterator[tuple[Part, list[Article]]]]:
+    def tag(job: Job, start: Place, first_number: int) -> Iterator[Iterator[TaggedPart]]:
         require_ray()
         import ray
 
@@ -106,7 +107,7 @@ def tag_on_ray(options: RayOptions) -> Any:
     return tag
 
 
-def _results(job: Job, start: Place, first_number: int, options: RayOptions) -> Iterator[tuple[Part, list[Article]]]:
+def _results(job: Job, start: Place, first_number: int, options: RayOptions) -> Iterator[TaggedPart]:
     """Yield tagged parts in order."""
     import ray
 
@@ -154,7 +155,8 @@ def _results(job: Job, start: Place, first_number: int, options: RayOptions) -> 
             raise RuntimeError(f"Ray gave part {part.number}, part {expected} was due")
         expected += 1
         texts = [record.text for record in part.records]
-        yield part, articles_from_json(row["tagged"], texts, job.settings["label_names"])
+        articles = articles_from_json(row["tagged"], texts, job.settings["label_names"])
+        yield TaggedPart(part=part, articles=articles, machine=json.loads(row["machine"]))
 
 
 def _say_nothing(_message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
@@ -105,7 +106,7 @@ def make_record(values: dict[str, Any], *, file: str, row: int, last_row: int | 
     ----------
     values : dict
         ``text``, and where the input has them ``id``, ``date``, ``source``, ``title``, ``url``. Without an ``id`` key
-        the id is made of file and row; with the key and no value the row is rejected.
+        the id is made of file and row; with the key and no value the row is rejected. NaN counts as no value.
     file : str
         The input file.
     row, last_row : int
@@ -119,6 +120,7 @@ def make_record(values: dict[str, Any], *, file: str, row: int, last_row: int | 
     def reject(reason: str, detail: str) -> Rejection:
         return Rejection(file=file, row=row, last_row=last_row, reason=reason, detail=detail)
 
+    values = {name: None if _is_nan(value) else value for name, value in values.items()}
     text = values.get("text")
     if text is None:
         return reject("missing_text", "the text is null or not there")
@@ -141,6 +143,11 @@ def make_record(values: dict[str, Any], *, file: str, row: int, last_row: int | 
         if _has_surrogate(value):
             return reject("lone_surrogate", f"{name} holds half of a UTF-16 pair")
     return Record(file=file, row=row, **fields)
+
+
+def _is_nan(value: Any) -> bool:
+    """Return whether a value is NaN, which tables and JSON of Python's hold where a value is missing."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _as_text(value: Any) -> str:

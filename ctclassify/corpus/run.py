@@ -27,11 +27,31 @@ from ctclassify.corpus.tagging import ArticleTagger, tag_texts
 from ctclassify.errors import CorpusError, RejectedInputError
 from ctclassify.splitting import split_sentences
 
-__all__ = ["Job", "TagParts", "run_job", "stamp_of", "tag_locally"]
+__all__ = ["Job", "TagParts", "TaggedPart", "run_job", "stamp_of", "tag_locally"]
 
 _PARTS_AHEAD = 2
 
-TagParts: TypeAlias = Callable[["Job", Place, int], AbstractContextManager[Iterator[tuple[Part, list[Article]]]]]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaggedPart:
+    """A part that is computed.
+
+    Attributes
+    ----------
+    part : Part
+        As it was read.
+    articles : list of Article
+        One for each of its records, in order.
+    machine : dict
+        What computed it, see :func:`ctclassify.corpus.settings.machine`.
+    """
+
+    part: Part
+    articles: list[Article]
+    machine: dict[str, Any]
+
+
+TagParts: TypeAlias = Callable[["Job", Place, int], AbstractContextManager[Iterator[TaggedPart]]]
 """From a place in the corpus and the number of the part that begins there to that part and all later ones, tagged."""
 
 
@@ -89,16 +109,18 @@ class Job:
 
 
 @contextmanager
-def tag_locally(job: Job, start: Place, first_number: int) -> Iterator[Iterator[tuple[Part, list[Article]]]]:
+def tag_locally(job: Job, start: Place, first_number: int) -> Iterator[Iterator[TaggedPart]]:
     """Yield the tagged parts, computed in this thread while another reads ahead."""
     with read_ahead(job.parts(start, first_number), n_ahead=_PARTS_AHEAD) as parts:
+        here = machine(job.classifier)
 
-        def tagged() -> Iterator[tuple[Part, list[Article]]]:
+        def tagged() -> Iterator[TaggedPart]:
             for part in parts:
                 if job.strict:
                     _stop_at([item for item in part.items if isinstance(item, Rejection)])
                 texts = [record.text for record in part.records]
-                yield part, tag_texts(job.classifier, texts, job.settings["thresholds"])
+                articles = tag_texts(job.classifier, texts, job.settings["thresholds"])
+                yield TaggedPart(part=part, articles=articles, machine=here)
 
         yield tagged()
 
@@ -252,15 +274,16 @@ def _tag_all(state: _State) -> None:
     ):
         pending: Future[None] | None = None
         try:
-            for part, articles in tagged:
+            for done in tagged:
                 previous, pending = pending, None
                 _finish_commit(state, previous)
-                pending = writer.submit(_commit, state, part, articles)
+                pending = writer.submit(_commit, state, done)
         finally:
             # After an error too: what went wrong with an earlier part is what to tell.
             _finish_commit(state, pending)
     if not state.commits:  # a run without an item still has its two tables, without rows
-        _commit(state, Part(number=0, items=(), files=(), end=Place(), bytes_read=0), [])
+        nothing = Part(number=0, items=(), files=(), end=Place(), bytes_read=0)
+        _commit(state, TaggedPart(part=nothing, articles=[], machine=machine(job.classifier)))
     for file, stamp in zip(job.files, job.stamps, strict=True):
         if stamp_of(file) != stamp:
             raise CorpusError(f"{file.name}: changed while it was read; begin again in an empty folder")
@@ -284,11 +307,11 @@ def stamp_of(file: InputFile) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _commit(state: _State, part: Part, articles: Sequence[Article]) -> None:
+def _commit(state: _State, done: TaggedPart) -> None:
     """Write one part so that it either counts or leaves no trace."""
-    job, folder, index = state.job, state.folder, state.index
+    job, folder, index, part = state.job, state.folder, state.index, done.part
     began = time.monotonic()
-    kept, tagged, copies, rejections = _sort_out(index, part, articles)
+    kept, tagged, copies, rejections = _sort_out(index, part, done.articles)
     if job.strict:
         _stop_at(rejections)
     output = job.settings["output"]
@@ -303,7 +326,7 @@ def _commit(state: _State, part: Part, articles: Sequence[Article]) -> None:
         "end": {"file": part.end.file, "item": part.end.item},
         "bytes_read": part.bytes_read,
         "rejected_bytes": rejected_bytes,
-        "machine": machine(job.classifier),
+        "machine": done.machine,
         "files": files,
         **count_part(part, kept, tagged, copies, rejections),
     }

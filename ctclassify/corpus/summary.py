@@ -6,7 +6,8 @@ import csv
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from itertools import combinations
 from pathlib import Path
 
@@ -17,10 +18,11 @@ __all__ = ["PERIODS", "UNKNOWN", "Group", "Summary", "period_of", "source_of", "
 
 PERIODS = ("day", "week", "month", "year")
 UNKNOWN = "unknown"
-"""Period or source of articles that name none, or a date that is not in the form YYYY-MM-DD or YYYYMMDD."""
+"""Period or source of articles that name none, or a date in none of the forms of :func:`period_of`."""
 
 _URL = re.compile(r"https?://(?:[^/?#\s@]*@)?(?:www\.)?([^/?#\s:)]+)[^\s)]*", re.IGNORECASE)
-_DATE = re.compile(r"\s*(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d)(?!\d))")
+_DATE = re.compile(r"\s*(\d{4})(?:([-/.])(\d\d?)\2(\d\d?)(?!\d)|(\d\d)(\d\d)(?:\d{6})?(?!\d))")
+_EPOCH = re.compile(r"\s*(\d{9,10})(\d{3})?(?:\.\d*)?\s*")
 
 
 @dataclass(kw_only=True)
@@ -64,19 +66,43 @@ class Summary:
 
 
 def period_of(text: str | None, by: str) -> str:
-    """Return the period of a date: ``2024-05-01``, ``2024-W18`` (ISO 8601), ``2024-05``, ``2024``, or ``unknown``."""
-    match = _DATE.match(text or "")
-    if match is None:
-        return UNKNOWN
-    year, month, day = int(match[1]), int(match[2] or match[4]), int(match[3] or match[5])
-    try:
-        found = date(year, month, day)
-    except ValueError:
+    """Return the period that a date lies in.
+
+    Parameters
+    ----------
+    text : str or None
+        ISO 8601 with or without a time, or its parts joined by ``/`` or ``.`` with the year first; ``20240501`` and
+        ``20240501123000``; the form of e-mail and RSS (RFC 2822, ``Wed, 01 May 2024 12:30:00 GMT``, also without
+        weekday or time); seconds or
+        milliseconds since 1970, taken as UTC. Dates like ``01/05/2024`` are not read: day and month may be either.
+    by : str
+        One of :data:`PERIODS`.
+
+    Returns
+    -------
+    str
+        ``2024-05-01``, ``2024-W18`` (ISO 8601), ``2024-05``, ``2024``, or :data:`UNKNOWN`.
+    """
+    found = _date_of(text or "")
+    if found is None:
         return UNKNOWN
     if by == "week":
         iso = found.isocalendar()
         return f"{iso.year}-W{iso.week:02}"
     return found.isoformat()[: {"day": 10, "month": 7, "year": 4}[by]]
+
+
+def _date_of(text: str) -> date | None:
+    """Return the day of a date as written, None where it is in no known form."""
+    try:
+        if match := _DATE.match(text):
+            year, month, day = match[1], match[3] or match[5], match[4] or match[6]
+            return date(int(year), int(month), int(day))
+        if match := _EPOCH.fullmatch(text):
+            return datetime.fromtimestamp(int(match[1]), tz=UTC).date()
+        return parsedate_to_datetime(text if ":" in text else f"{text} 00:00").date()  # it asks for a time
+    except (ValueError, OverflowError):
+        return None
 
 
 def source_of(source: str | None, url: str | None) -> str:

@@ -60,7 +60,8 @@ def _plots(summary: Summary) -> list[str]:
     periods = {key: group for key, group in summary.periods.items() if key != UNKNOWN}
     unknown = summary.periods.get(UNKNOWN, Group()).n_articles
     lines = [
-        f"<p>Share of each {escape(summary.by)}'s sentences. {unknown:,} articles without a date are left out.</p>"
+        f"<p>Share of each {escape(summary.by)}'s sentences. "
+        f"{unknown:,} articles whose date is missing or in no known form are left out.</p>"
     ]
     if not periods:
         return lines
