@@ -300,3 +300,9 @@ def test_calibrating_refuses_what_it_cannot_do(folder, labelled, tmp_path, capsy
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(DataError, match="no sentence to calibrate on"):
         calibrate.choose(folder, [tmp_path / "empty.jsonl"], DecisionConfig())
+
+
+def test_a_comparison_of_fewer_documents_than_folds_is_refused(folder, labelled, capsys):
+    labelled.write_text("".join(labelled.read_text().splitlines(keepends=True)[:4]))
+    assert calibrate.main(["--model", str(folder), "--data", str(labelled), "--compare"]) == 2
+    assert "4 documents do not fill 5 folds" in capsys.readouterr().err

@@ -36,3 +36,15 @@ def test_a_bad_line_is_named(tmp_path, capsys):
     soft.write_text("{\n")
     assert cut_clauses.main(["--soft", str(soft), "--output", str(tmp_path / "out")]) == 2
     assert "line 1: expected an object" in capsys.readouterr().err
+
+
+def test_all_parts_are_written_and_hang_on_no_other_sentence(tmp_path):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(json.dumps({"text": TEXT, "labels": []}) + "\n")
+    second.write_text(json.dumps({"text": f"It rained on the town, {TEXT}", "labels": []}) + "\n" + first.read_text())
+    written = []
+    for soft in (first, second):
+        assert cut_clauses.main(["--soft", str(soft), "--output", str(tmp_path / "out"), "--all"]) == 0
+        written.append([json.loads(line)["text"] for line in (tmp_path / "out").read_text().splitlines()])
+    assert written[0] == parts(TEXT)
+    assert set(written[0]) < set(written[1])

@@ -19,7 +19,7 @@ from tests.conftest import LABELS
 from tests.test_training import config, data  # noqa: F401  (fixtures)
 from training import finetune, soft_label
 from training.config import load_config
-from training.data import LabelledSentences
+from training.data import LabelledSentences, read_labelled
 from training.distillation import join_targets, read_soft_labels
 from training.losses import Objective, asymmetric_loss, bernoulli_divergence
 
@@ -229,3 +229,34 @@ def test_frozen_layers_stay_and_too_many_are_refused(config, tmp_path, tiny_fold
     config.write_text(text.replace("max_length = 16", "max_length = 16\nfreeze_layers = 2"))
     assert finetune.main(["--config", str(config), "--output", str(tmp_path / "other")]) == 2
     assert "freeze_layers is 2, the encoder" in capsys.readouterr().err
+
+
+def test_other_sentences_of_a_held_out_document_are_left_out(tiny_folder, tmp_path):
+    held_out, texts, output = (tmp_path / name for name in ("test.jsonl", "texts.jsonl", "soft.jsonl"))
+    held_out.write_text('{"text": "A bomb.", "labels": [], "key": "1.yaml#0"}\n')
+    rows = [{"text": "A law.", "key": "1.yaml#7"}, {"text": "A raid.", "document": "1.yaml"}, {"text": "Rain."}]
+    texts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = soft_label_arguments(tiny_folder, texts, output)
+    assert soft_label.main([*arguments, "--exclude", str(held_out)]) == 0
+    assert read_soft_labels([output], LABELS).texts == ("Rain.",)
+
+
+def test_half_of_a_pair_in_a_text_is_read_as_prediction_reads_it(tiny_folder, tmp_path):
+    texts, output = tmp_path / "texts.jsonl", tmp_path / "soft.jsonl"
+    texts.write_text('{"text": "A bomb \\ud83d fell.", "labels": []}\n')
+    assert soft_label.main(soft_label_arguments(tiny_folder, texts, output)) == 0
+    assert read_soft_labels([output], LABELS).texts == ("A bomb \ufffd fell.",)
+    assert read_labelled([texts], LABELS).texts == ("A bomb \ufffd fell.",)
+
+
+def test_a_screen_is_recorded_and_another_is_refused(tiny_folder, tiny_mean_folder, texts, tmp_path, capsys):
+    output = tmp_path / "soft.jsonl"
+    arguments = soft_label_arguments(tiny_folder, texts, output)
+    assert soft_label.main([*arguments, "--screen", str(tiny_mean_folder)]) == 0
+    record = json.loads((tmp_path / "soft.jsonl.teachers.json").read_text())
+    assert record["screen"]["sha256"] == ctclassify.load(tiny_mean_folder).info()["sha256"]
+    assert soft_label.main(arguments) == 2
+    assert "another screen" in capsys.readouterr().err
+    del record["screen"]  # as an older version wrote it
+    (tmp_path / "soft.jsonl.teachers.json").write_text(json.dumps(record))
+    assert soft_label.main([*arguments, "--screen", str(tiny_mean_folder)]) == 0

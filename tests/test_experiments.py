@@ -152,3 +152,11 @@ def test_a_share_without_a_document_is_refused(series):
     data = first.config.data.model_copy(update={"share": 1e-9})
     with pytest.raises(DataError, match=r"data\.share 1e-09 holds no document"):
         finetune.finetune(first.config.model_copy(update={"data": data}), finetune.RUNS / "none")
+
+
+def test_two_validation_files_of_one_name_are_refused(series):
+    base = series.with_name("base.toml")
+    name = f"../{series.parent.name}/data.jsonl"
+    base.write_text(base.read_text().replace('validation = ["data.jsonl"]', f'validation = ["data.jsonl", "{name}"]'))
+    with pytest.raises(DataError, match="variant first: two validation files would have one name"):
+        experiments.read_experiments(series)

@@ -118,3 +118,13 @@ def test_a_step_that_fails_stops_the_recipe(world, capsys):
     assert recipe.main(arguments(world)) == 2
     assert "prepare_data.py failed" in capsys.readouterr().err
     assert not (folder / "runs").exists()
+
+
+def test_texts_that_lack_too_much_can_be_given_anew(world, capsys):
+    folder, _ = world
+    whole = (folder / "texts.jsonl").read_text()
+    (folder / "texts.jsonl").write_text(json.dumps({"text": SENTENCES["train"][0][0]}) + "\n")
+    assert recipe.main(arguments(world)) == 2
+    assert "were not found" in capsys.readouterr().err
+    (folder / "texts.jsonl").write_text(whole)
+    assert recipe.main(arguments(world)) == 0

@@ -23,6 +23,7 @@ from training.checkpoints import last_complete_checkpoint
 from training.config import DecisionConfig, load_config
 from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.losses import Objective, positive_weights
+from training.once import train_once
 from training.provenance import differences
 from training.saving import count_truncated, save_model_folder
 from training.trainer import MultiLabelTrainer
@@ -468,3 +469,78 @@ def test_layers_that_cannot_be_kept_are_refused(config, tmp_path, layers, messag
     config.write_text(config.read_text().replace("max_length = 16", f"max_length = 16\nkeep_layers = {layers}"))
     assert finetune.main(["--config", str(config), "--output", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_finished_run_with_other_thresholds_is_not_taken_for_the_same(config, tmp_path):
+    train_once(load_config(config), tmp_path / "run")
+    config.write_text(config.read_text() + "[decision]\nobjective = 'f2'\n")
+    with pytest.raises(DataError, match=r"another \[decision\].*calibrate\.py"):
+        train_once(load_config(config), tmp_path / "run")
+
+
+def test_a_resumed_run_records_the_thresholds_it_was_given(config, tmp_path, monkeypatch):
+    stopped_run(
+        load_config(config), tmp_path / "run", monkeypatch, owner=MultiLabelTrainer, name="training_step", at_call=9
+    )
+    config.write_text(config.read_text() + "[decision]\nobjective = 'f2'\n")
+    finetune.finetune(load_config(config), tmp_path / "run", resume=True)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["decision"]["objective"] == "f2"
+    train_once(load_config(config), tmp_path / "run")
+
+
+def test_thresholds_are_tuned_on_float32_answers(config, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        finetune, "save_model_folder", lambda _folder, model, *_rest: seen.append(model) or {"micro_f1": None}
+    )
+    config.write_text(config.read_text().replace("bf16 = false", "bf16 = true"))
+    finetune.finetune(load_config(config), tmp_path / "run")
+    model = seen[0].eval()
+    ids, mask = torch.tensor([[1, 2, 3]]), torch.ones((1, 3), dtype=torch.int64)
+    with torch.inference_mode():
+        answers = model(input_ids=ids, attention_mask=mask).logits
+        expected = type(model).forward(model, input_ids=ids, attention_mask=mask).logits  # not what Trainer wraps it in
+    assert torch.equal(answers, expected)
+
+
+def test_resuming_a_finished_run_of_half_an_epoch_changes_nothing(config, tmp_path):
+    config.write_text(config.read_text().replace("num_train_epochs = 2", "num_train_epochs = 1.5"))
+    folder = finetune.finetune(load_config(config), tmp_path / "run")
+    before = (folder / "model" / "model.safetensors").read_bytes()
+    finetune.finetune(load_config(config), folder, resume=True)
+    assert (folder / "model" / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        (transformers.BertConfig(), ["hidden_dropout_prob", "attention_probs_dropout_prob"]),
+        (transformers.DistilBertConfig(), ["dropout", "attention_dropout"]),
+        (transformers.ModernBertConfig(), ["mlp_dropout", "embedding_dropout", "attention_dropout"]),
+    ],
+)
+def test_dropout_is_set_whatever_the_encoder_calls_it(settings, names):
+    finetune._set_dropout(settings, finetune._HIDDEN_DROPOUTS, "hidden_dropout", 0.3, "x")
+    finetune._set_dropout(settings, finetune._ATTENTION_DROPOUTS, "attention_dropout", 0.4, "x")
+    assert [getattr(settings, name) for name in names] == [*[0.3] * (len(names) - 1), 0.4]
+
+
+def test_a_dropout_that_an_encoder_does_not_have_is_refused():
+    settings = transformers.PretrainedConfig()
+    with pytest.raises(ModelFolderError, match=r"hidden_dropout is 0\.1.*set it to 0"):
+        finetune._set_dropout(settings, ("hidden_dropout_prob",), "hidden_dropout", 0.1, "x")
+    finetune._set_dropout(settings, ("hidden_dropout_prob",), "hidden_dropout", 0.0, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("bert.encoder.layer.5.output.dense.weight", 0),
+        ("model.layers.4.mlp.Wo.weight", 1),
+        ("distilbert.transformer.layer.0.ffn.lin1.weight", 5),
+        ("bert.embeddings.word_embeddings.weight", 6),
+        ("classifier.weight", 0),
+    ],
+)
+def test_depth_is_counted_from_the_head(name, depth):
+    assert trainer._depth(name, 6) == depth

@@ -131,8 +131,12 @@ def _print_comparison(model: Path, data: list[Path], engine: str) -> None:
     from training.evaluation.calibration_methods import compare_methods  # scikit-learn loads slowly
 
     folder, sentences, y_score = _scored(model, data, engine)
+    try:
+        compared = compare_methods(sentences, y_score, folder.label_names)
+    except ValueError as error:
+        raise DataError(str(error), path=data[0]) from error
     print(f"{'':12} log loss  Brier   ECE     ({len(sentences)} sentences, cross-validated by document)")
-    for method, row in compare_methods(sentences, y_score, folder.label_names).items():
+    for method, row in compared.items():
         print(f"{method:12} {row['log_loss']:.4f}    {row['brier']:.4f}  {row['ece']:.4f}")
 
 

@@ -4,7 +4,8 @@ r"""Cut parts out of sentences, for a teacher to label: short plain text that a 
     python training/soft_label.py --model TEACHER --text clauses.jsonl \
         --output training/data/prepared/soft_clauses.jsonl
 
-Of each sentence that has parts, one is drawn: what stands between two marks (comma, semicolon, colon, dash, or a
+Of each sentence that has parts, one is drawn (``--all`` takes them all: what ``pack_soft.py unpack`` looks up must not
+hang on which sentences were found): what stands between two marks (comma, semicolon, colon, dash, or a
 conjunction), with or without its neighbour, of at least five words and shorter than the sentence. The teacher gives the
 part its own probabilities: those of the whole would be wrong for it.
 """
@@ -40,12 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--soft", type=Path, nargs="+", required=True, help="JSON lines with texts, as soft_label.py's")
     parser.add_argument("--output", type=Path, required=True, help="JSON lines of text, one part a line")
     parser.add_argument("--seed", type=int, default=13, help="of the choice; 13 unless given")
+    parser.add_argument("--all", action="store_true", help="write every part of every sentence, draw none")
     args = parser.parse_args(argv)
     rng = random.Random(args.seed)
     try:
         texts = list(dict.fromkeys(read_sentences(args.soft)))
         known = set(texts)
-        drawn = [rng.choice(found) for found in map(parts, texts) if found]
+        found = [of_text for of_text in map(parts, texts) if of_text]
+        drawn = [part for of_text in found for part in of_text] if args.all else [rng.choice(each) for each in found]
         chosen = [text for text in dict.fromkeys(drawn) if text not in known]
         # "labels" says that a line is one sentence as it stands; soft_label.py reads no label.
         write_text(args.output, "".join(json.dumps({"text": t, "labels": []}) + "\n" for t in chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,16 @@ import numpy.typing as npt
 from ctclassify.errors import DataError
 from training.files import read_lines
 
-__all__ = ["LabelledSentences", "indicator_matrix", "read_labelled"]
+__all__ = [
+    "LabelledSentences",
+    "document_of",
+    "indicator_matrix",
+    "parse_object",
+    "read_labelled",
+    "without_surrogates",
+]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +60,11 @@ def read_labelled(
     Parameters
     ----------
     paths : sequence of pathlib.Path
-        Each line is a sentence, an object with ``text`` (str) and ``labels`` (list of label names), or an article, an
-        object with ``text`` and ``sentences``: a list of objects with ``start`` and ``end`` (offsets in characters, end
-        exclusive) and ``labels``. ``document``, ``key`` (what stands before its last ``#``, all of it without one) or
-        an article's ``id``, each a string, names the article; without any, each line is its own.
+        Each line is a sentence, an object with ``text`` (str; lone surrogates are read as U+FFFD) and ``labels`` (list
+        of label names), or an article, an object with ``text`` and ``sentences``: a list of objects with ``start`` and
+        ``end`` (offsets in characters, end exclusive) and ``labels``. ``document``, ``key`` (what stands before its
+        last ``#``, all of it without one) or an article's ``id``, each a string, names the article; without any, each
+        line is its own.
     label_names : sequence of str
         The labels that may occur.
     keep_fields : sequence of str
@@ -80,8 +91,8 @@ def read_labelled(
             raise DataError("no such file (training/prepare_data.py makes those in data/prepared)", path=path)
         for line_number, line in read_lines(path):
             try:
-                row = _parse_object(line)
-                document = _document(row) or f"{path.resolve()}:{line_number}"
+                row = parse_object(line)
+                document = document_of(row) or f"{path.resolve()}:{line_number}"
                 kept = {name: _checked_field(row, name) for name in fields}
                 for sentence in _sentences(row):
                     texts.append(_checked_text(sentence))
@@ -99,8 +110,8 @@ def read_labelled(
     )
 
 
-def _parse_object(line: str) -> dict[str, Any]:
-    """Return the JSON object of a line."""
+def parse_object(line: str) -> dict[str, Any]:
+    """Return the JSON object of a line; ValueError where it holds none."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
@@ -130,7 +141,12 @@ def _checked_text(sentence: dict[str, Any]) -> str:
     text = sentence.get("text")
     if not isinstance(text, str) or not text.strip():
         raise ValueError('expected a non-empty "text"')
-    return text
+    return without_surrogates(text)
+
+
+def without_surrogates(text: str) -> str:
+    """Return a text whose lone surrogates, which no tokenizer takes, are U+FFFD: as prediction reads it."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _checked_labels(sentence: dict[str, Any], known: frozenset[str]) -> tuple[str, ...]:
@@ -152,8 +168,8 @@ def _checked_field(row: dict[str, Any], name: str) -> str | None:
     return value
 
 
-def _document(row: dict[str, Any]) -> str:
-    """Return the article's name of a row, or the empty string where it has none."""
+def document_of(row: dict[str, Any]) -> str:
+    """Return the article's name of a row, or the empty string where it has none; ValueError where it is no string."""
     fields = ("document", "key", "id") if "sentences" in row else ("document", "key")
     field = next((field for field in fields if field in row), None)
     if field is None:

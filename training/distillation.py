@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.errors import DataError
-from training.data import LabelledSentences, indicator_matrix
+from training.data import LabelledSentences, indicator_matrix, without_surrogates
 from training.files import read_lines
 
 __all__ = ["SoftLabels", "join_targets", "read_soft_labels"]
@@ -79,7 +79,7 @@ def _parse(line: str, label_names: Sequence[str]) -> tuple[str, list[float]]:
     probabilities = row.get("probabilities") if isinstance(row, dict) else None
     if not isinstance(text, str) or not text.strip() or not isinstance(probabilities, dict):
         raise ValueError('expected an object with a non-empty "text" and "probabilities" by label')
-    return text, [_probability(probabilities.get(name), name) for name in label_names]
+    return without_surrogates(text), [_probability(probabilities.get(name), name) for name in label_names]
 
 
 def _probability(value: Any, name: str) -> float:

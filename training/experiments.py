@@ -123,7 +123,8 @@ def read_experiments(path: Path) -> tuple[tuple[int, ...], list[Variant]]:
     Raises
     ------
     DataError
-        If the file or its config cannot be read, a variant makes no valid config, or a seed stands twice.
+        If the file or its config cannot be read, a variant makes no valid config or has two validation
+        files of one name, or a seed stands twice.
     """
     try:
         series = _Experiments.model_validate(read_toml(path))
@@ -141,6 +142,10 @@ def read_experiments(path: Path) -> tuple[tuple[int, ...], list[Variant]]:
             variants.append(Variant(name=name, changes=changes, config=check_config(merged, base)))
         except DataError as error:
             raise DataError(f"variant {name}: {error}", path=path) from error
+        names = [_set_name(each) for each in variants[-1].config.data.validation]
+        if len(set(names)) < len(names):
+            message = f"variant {name}: two validation files would have one name, {', '.join(names)}; rename one"
+            raise DataError(message, path=path)
     return series.seeds, variants
 
 
@@ -197,7 +202,7 @@ def run_variant(variant: Variant, seeds: Sequence[int]) -> dict[str, Any]:
         classifier = ctclassify.load(folder / "model")
         for path in config.data.validation:
             scores = headline(score_model(classifier, read_labelled([path], label_names), label_names=label_names))
-            of_set = figures.setdefault(f"{path.parent.name}/{path.stem}", {average: [] for average in _AVERAGES})
+            of_set = figures.setdefault(_set_name(path), {average: [] for average in _AVERAGES})
             for average in _AVERAGES:
                 of_set[average].append(scores[average]["f1"])
     return {
@@ -207,6 +212,11 @@ def run_variant(variant: Variant, seeds: Sequence[int]) -> dict[str, Any]:
         "minutes": rounded(np.median(minutes)) if minutes else None,
         "figures": figures,
     }
+
+
+def _set_name(path: Path) -> str:
+    """Return what a validation set is called: its folder's and its file's name."""
+    return f"{path.parent.name}/{path.stem}"
 
 
 def difference(values: Sequence[float], reference: Sequence[float]) -> tuple[float, float]:

@@ -42,6 +42,10 @@ from training.trainer import MultiLabelTrainer
 
 RUNS = Path(__file__).resolve().parent / "runs"
 
+_HIDDEN_DROPOUTS = ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout")
+"""What encoders call it: BERT and its kin the first, DistilBERT the second, ModernBERT the last two."""
+_ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
@@ -127,6 +131,8 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     start["train_seconds"] = round(time.monotonic() - started)
     if trainer.average is not None:
         trainer.average.copy_to(model)
+    # Trainer's autocast off: thresholds are tuned on float32 answers, as the saved model gives them.
+    model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     run["validation"] = save_model_folder(folder / "model", model, tokenizer, validation, label_names, config.decision)
     run["n_truncated_validation"] = _count_truncated(model, tokenizer, validation)
     _write_run(folder, run)
@@ -184,7 +190,8 @@ def _continued(folder: Path, now: dict[str, Any], checkpoint: Path | None) -> di
         message = f"the run was started from something else, {'; '.join(found)}; undo that, or train in a new folder"
         raise DataError(message, path=path)
     resumed = {"checkpoint": checkpoint.name if checkpoint is not None else None, **describe_software()}
-    return {**first, "resumed": [*first.get("resumed", []), resumed]}
+    # [decision] may differ by now, and today's is what the model gets.
+    return {**first, "config": now["config"], "resumed": [*first.get("resumed", []), resumed]}
 
 
 def _write_run(folder: Path, run: dict[str, Any]) -> None:
@@ -202,9 +209,9 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
             id2label=dict(enumerate(label_names)),
             label2id={name: i for i, name in enumerate(label_names)},
             problem_type="multi_label_classification",
-            hidden_dropout_prob=config.model.hidden_dropout,
-            attention_probs_dropout_prob=config.model.attention_dropout,
         )
+    _set_dropout(settings, _HIDDEN_DROPOUTS, "hidden_dropout", config.model.hidden_dropout, base)
+    _set_dropout(settings, _ATTENTION_DROPOUTS, "attention_dropout", config.model.attention_dropout, base)
     if config.model.pooling == "mean":
         if settings.model_type not in MEAN_POOLING_ARCHITECTURES:
             known = " or ".join(sorted(MEAN_POOLING_ARCHITECTURES))
@@ -229,6 +236,16 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
     if config.model.freeze_layers:
         _freeze_lowest(model, config.model.freeze_layers, base)
     return model
+
+
+def _set_dropout(settings: Any, names: tuple[str, ...], field: str, value: float, base: str) -> None:
+    """Set a dropout under whatever name an encoder's config has for it."""
+    known = [name for name in names if hasattr(settings, name)]
+    for name in known:
+        setattr(settings, name, value)
+    if not known and value:
+        message = f"model.{field} is {value}, but the config of {base} ({settings.model_type}) has none of "
+        raise ModelFolderError(f"{message}{', '.join(names)}; set it to 0", path=Path(base))
 
 
 def _layers(model: Any) -> Any:
@@ -326,6 +343,8 @@ def _build_trainer(
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
+    _ = arguments.device  # found here, or it would overwrite what follows
+    arguments._n_gpu = min(1, arguments._n_gpu)  # all cards at once would multiply the config's batch
     n_positive = torch.from_numpy(indicator_matrix(train.labels, label_names).sum(0, dtype=np.int64))
     objective = Objective(
         pos_weight=positive_weights(n_positive, len(train), how.positive_weight_cap),

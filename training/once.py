@@ -54,5 +54,10 @@ def train_once(config: TrainingConfig, folder: Path) -> Path:
     if found:
         message = f"a finished run of something else, {'; '.join(found)}; undo that, or move the folder away"
         raise DataError(message, path=record)
+    if run["config"].get("decision") != now["config"]["decision"]:
+        message = (
+            "a finished run with another [decision]; choose it anew with training/calibrate.py, or undo the change"
+        )
+        raise DataError(message, path=record)
     print(f"{folder}: finished already")
     return folder

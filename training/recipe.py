@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         student = _train(load_config(args.student_config))
         _more_soft_labels(answers, args.more_config)
         taught_on = _train(_with_base(load_config(args.more_config), student / "model"))
-        for model in (*teachers, student, taught_on):
+        for model in (*teachers, screen, student, taught_on):
             _score(model)
     except (CTClassifyError, OSError) as error:
         print(f"recipe: {error}", file=sys.stderr)
@@ -95,6 +95,7 @@ def _prepare(texts: Sequence[Path]) -> None:
     n_missing = len(missing.read_text(encoding="utf-8").splitlines()) - 1
     n_rows = len(prepare_data.read_standoff(prepare_data.STANDOFF))
     if n_missing > _MOST_MISSING * n_rows:
+        missing.unlink()  # or the next start would take this for done
         message = f"{n_missing} of {n_rows} sentences were not found; give the texts that training/data/README.md names"
         raise DataError(message, path=missing)
 

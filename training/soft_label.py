@@ -6,7 +6,8 @@ r"""Write a teacher's probabilities for sentences, as further training targets o
 
 Each line of a text file is an object with ``text``: an article, which is cut into sentences, a labelled sentence, or a
 labelled article, as training/data.py reads them. The probabilities of several models are averaged. A line that holds a
-sentence of a file given with ``--exclude`` is left out whole: name validation and test data there. ``--screen MODEL``
+sentence of a file given with ``--exclude``, or names a document that stands there, is left out whole: name validation
+and test data there. ``--screen MODEL``
 spares a slow teacher: of the sentences without labels in which that (small) model finds nothing, one in five is kept. A
 run that was stopped goes on where it is started again with the same arguments.
 """
@@ -29,6 +30,7 @@ import numpy as np
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
+from training.data import document_of, parse_object, without_surrogates
 from training.files import read_json_object, read_lines, write_text
 from training.prepare_data import candidate_sentences
 
@@ -57,13 +59,15 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         excluded = {_key(text) for text in read_sentences(args.exclude)}
+        documents = read_documents(args.exclude)
         skipped = set(read_sentences(args.skip))
-        found = dict.fromkeys(read_sentences(args.text, excluded=excluded))
+        found = dict.fromkeys(read_sentences(args.text, excluded=excluded, excluded_documents=documents))
         texts = [text for text in found if text not in skipped]
-        if args.screen is not None:
-            texts = screened(texts, set(read_sentences(args.text, only_labelled=True)), ctclassify.load(args.screen))
+        screen = None if args.screen is None else ctclassify.load(args.screen)
+        if screen is not None:
+            texts = screened(texts, set(read_sentences(args.text, only_labelled=True)), screen)
         models = [ctclassify.load(model, engine=args.engine) for model in args.model]
-        _check_teacher(args.output, models)
+        _check_teacher(args.output, models, screen)
         n_done = _check_start(args.output, texts)
         write_soft_labels(args.output, texts, models, n_done=n_done)
     except (CTClassifyError, OSError) as error:
@@ -74,7 +78,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def read_sentences(
-    paths: Iterable[Path], *, only_labelled: bool = False, excluded: Set[str] = frozenset()
+    paths: Iterable[Path],
+    *,
+    only_labelled: bool = False,
+    excluded: Set[str] = frozenset(),
+    excluded_documents: Set[str] = frozenset(),
 ) -> Iterator[str]:
     """Yield the sentences of JSON lines files.
 
@@ -87,12 +95,14 @@ def read_sentences(
     excluded : set of str
         Letters and digits of held-out sentences, as :func:`_key` gives them; a line of which any stretch that may be a
         sentence is one of them is passed over: its other sentences are of the same document.
+    excluded_documents : set of str
+        Names of held-out documents, as :func:`read_documents` gives them; their lines are passed over.
 
     Yields
     ------
     str
         In order: the labelled ``sentences`` of an article that has them, else those that the library's splitter finds.
-        A line with ``labels`` or ``probabilities`` is one sentence, as it is.
+        A line with ``labels`` or ``probabilities`` is one sentence, as it is; lone surrogates become U+FFFD.
 
     Raises
     ------
@@ -105,12 +115,32 @@ def read_sentences(
                 row = json.loads(line)
                 if only_labelled and not {"labels", "sentences"} & set(row):
                     continue
+                if excluded_documents and document_of(row) in excluded_documents:
+                    continue
                 if excluded and any(_key(part) in excluded for part in candidate_sentences(row["text"])):
                     continue
                 yield from _sentences(row)
             except (ValueError, TypeError, KeyError) as error:
                 message = f'expected an object with "text" ({error})'
                 raise DataError(message, path=path, line_number=line_number) from error
+
+
+def read_documents(paths: Iterable[Path]) -> set[str]:
+    """Return the names of the documents in JSON lines files, as :func:`training.data.document_of` finds them.
+
+    Raises
+    ------
+    DataError
+        On a line that is no object, or whose name is no string; it names the line.
+    """
+    names = set()
+    for path in paths:
+        for line_number, line in read_lines(path):
+            try:
+                names.add(document_of(parse_object(line)))
+            except ValueError as error:
+                raise DataError(str(error), path=path, line_number=line_number) from error
+    return names - {""}
 
 
 def _sentences(row: dict[str, Any]) -> Iterator[str]:
@@ -124,7 +154,7 @@ def _sentences(row: dict[str, Any]) -> Iterator[str]:
         spans = [(sentence["start"], sentence["end"]) for sentence in row["sentences"]]
     else:
         spans = ctclassify.split_sentences(text)
-    yield from (text[start:end] for start, end in spans if text[start:end].strip())
+    yield from (without_surrogates(text[start:end]) for start, end in spans if text[start:end].strip())
 
 
 def screened(texts: Sequence[str], kept: set[str], model: ctclassify.SentenceClassifier) -> list[str]:
@@ -157,16 +187,26 @@ def _key(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _check_teacher(output: Path, models: Sequence[ctclassify.SentenceClassifier]) -> None:
-    """Write beside the output which teachers it is from; refuse to go on with others."""
+def _check_teacher(
+    output: Path, models: Sequence[ctclassify.SentenceClassifier], screen: ctclassify.SentenceClassifier | None
+) -> None:
+    """Write beside the output which teachers and which screen it is from; refuse to go on with others."""
     path = output.with_name(f"{output.name}.teachers.json")
     keys = ("sha256", "engine", "engine_version", "precision", "is_calibrated", "thresholds")
-    now = {"teachers": [{key: model.info()[key] for key in keys} for model in models]}
+
+    def described(model: ctclassify.SentenceClassifier) -> dict[str, Any]:
+        return {key: model.info()[key] for key in keys}
+
+    now = {"teachers": list(map(described, models)), "screen": None if screen is None else described(screen)}
     if not output.exists():
         write_text(path, json.dumps(now, indent=1) + "\n")
-    elif not path.is_file() or read_json_object(path) != now:
+        return
+    then = read_json_object(path) if path.is_file() else {}
+    # Files of older versions name no screen: their texts are compared one by one all the same.
+    if {"screen": now["screen"], **then} != now:
         raise DataError(
-            "is from other teachers, or from another engine; give another --output, or remove it", path=output
+            "is from other teachers, another screen or another engine; give another --output, or remove it",
+            path=output,
         )
 
 

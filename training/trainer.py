@@ -50,6 +50,8 @@ class MovingAverage(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: torch.nn.Module, **kwargs: Any) -> None:
         """Fold the weights after a step into the average."""
+        if state.global_step > state.max_steps:  # Trainer begins a finished run of half an epoch with one step more
+            return
         decay = min(self.decay, (1 + state.global_step) / (10 + state.global_step))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
@@ -193,6 +195,7 @@ def _check_hooks() -> None:
 def _depth(parameter_name: str, n_layers: int) -> int:
     """Return how many layers lie between a parameter and the head: 0 for head and top layer."""
     parts = parameter_name.split(".")
-    if "layer" in parts:
-        return n_layers - 1 - int(parts[parts.index("layer") + 1])
+    for name in ("layer", "layers"):  # ModernBERT has the plural
+        if name in parts:
+            return n_layers - 1 - int(parts[parts.index(name) + 1])
     return n_layers if {"embeddings", "relative_attention_bias"} & set(parts) else 0

@@ -53,7 +53,15 @@ def compare_methods(
     dict
         For each of :data:`METHODS`: ``log_loss`` (nats a decision), ``brier`` and ``ece``, as
         :func:`training.evaluation.reliability.reliability` has them, pooled over all decisions, four decimals.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer documents than folds.
     """
+    n_documents = len(set(sentences.documents))
+    if n_documents < n_folds:
+        raise ValueError(f"{n_documents} documents do not fill {n_folds} folds; give at least a document a fold")
     y_true = indicator_matrix(sentences.labels, label_names)
     folds = assign_folds(sentences, label_names, n_folds, seed=seed)
     found = {}
