@@ -15,7 +15,7 @@ from ctclassify.article import Article, Sentence
 from ctclassify.decoding import names_of_rows
 from ctclassify.engines.base import Engine
 from ctclassify.engines.selection import import_ahead, make_engine
-from ctclassify.errors import InputTypeError
+from ctclassify.errors import InputTypeError, ModelFolderError
 from ctclassify.inference import PreparedTexts, SentenceScorer, map_ahead
 from ctclassify.model_folder import ModelFolder, read_model_folder
 from ctclassify.review import expected_errors
@@ -58,7 +58,22 @@ def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceCl
     """
     import_ahead(engine)
     folder = read_model_folder(shipped_model_path() if model is None else Path(model))
-    return SentenceClassifier(folder, make_engine(engine, folder))
+    classifier = SentenceClassifier(folder, make_engine(engine, folder))
+    where = None if model is None else str(folder.path.absolute())
+    classifier._loaded_by = (where, engine, dict(folder.checksums))
+    return classifier
+
+
+def _load_again(model: str | None, engine: str, checksums: Mapping[str, str]) -> SentenceClassifier:
+    """Load in another process the model that a classifier was sent from."""
+    classifier = load(model, engine=engine)
+    if classifier.folder.checksums != checksums:
+        raise ModelFolderError(
+            f"{classifier.folder.path}: holds another model than the process that sent the classifier; install the "
+            "same version there, or give the same folder",
+            path=classifier.folder.path,
+        )
+    return classifier
 
 
 class SentenceClassifier:
@@ -74,7 +89,9 @@ class SentenceClassifier:
     Notes
     -----
     One input, one output, in order, always. A blank text (empty, or whitespace alone) has probability 0 for every
-    label. The same input gives the same output for one engine and number of threads.
+    label. The same input gives the same output for one engine and number of threads. Sent to another process
+    (multiprocessing, joblib, Ray, Spark), a classifier travels as the folder's name and checksums, and is loaded anew
+    there.
     """
 
     def __init__(self, folder: ModelFolder, engine: Engine) -> None:
@@ -82,6 +99,13 @@ class SentenceClassifier:
         self.engine = engine
         encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
         self._scorer = SentenceScorer(encoder, engine, len(folder.label_names))
+        self._loaded_by: tuple[str | None, str, dict[str, str]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what loads this classifier in another process; neither weights nor engine are pickled."""
+        if self._loaded_by is None:
+            raise TypeError("a classifier that ctclassify.load did not make cannot be sent; load one in each process")
+        return _load_again, self._loaded_by
 
     def __repr__(self) -> str:
         """Return the model's folder name, its number of labels and what runs it."""
