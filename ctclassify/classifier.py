@@ -16,7 +16,7 @@ from ctclassify.decoding import names_of_rows
 from ctclassify.engines.base import Engine
 from ctclassify.engines.selection import import_ahead, make_engine
 from ctclassify.errors import InputTypeError, ModelFolderError
-from ctclassify.inference import PreparedTexts, SentenceScorer, map_ahead
+from ctclassify.inference import TEXTS_AT_ONCE, PreparedTexts, SentenceScorer, map_ahead
 from ctclassify.model_folder import ModelFolder, read_model_folder
 from ctclassify.review import expected_errors
 from ctclassify.shipped import shipped_model_path
@@ -318,14 +318,16 @@ class SentenceClassifier:
             yield from self._tag(split, limits)
 
     def _split(self, articles: list[str]) -> _SplitArticles:
-        """Split articles and tokenise their sentences together."""
+        """Split articles and tokenise their sentences together, unless a book among them makes these too many."""
         spans = [split_sentences(text) for text in articles]
         texts = [text[start:end] for text, its in zip(articles, spans, strict=True) for start, end in its]
-        return _SplitArticles(articles, spans, texts, self._scorer.prepare(texts))
+        prepared = self._scorer.prepare(texts) if len(texts) <= TEXTS_AT_ONCE else None
+        return _SplitArticles(articles, spans, texts, prepared)
 
     def _tag(self, split: _SplitArticles, limits: npt.NDArray[np.float64]) -> list[Article]:
         """Score the sentences of articles together."""
-        raw, is_windowed = self._scorer.run(split.prepared)
+        scorer, prepared = self._scorer, split.prepared
+        raw, is_windowed = scorer.score(split.texts) if prepared is None else scorer.run(prepared)
         probabilities = self._calibrated(raw)
         indicators = probabilities >= limits
         errors = expected_errors(probabilities, indicators)
@@ -382,12 +384,15 @@ class SentenceClassifier:
 
 
 class _SplitArticles(NamedTuple):
-    """Articles, the spans of each one's sentences, the sentences of all, and what the engine needs of these."""
+    """Articles, the spans of each one's sentences, the sentences of all, and what the engine needs of these.
+
+    ``prepared`` is None where the sentences are too many to hold the token ids of all.
+    """
 
     articles: list[str]
     spans: list[list[tuple[int, int]]]
     texts: list[str]
-    prepared: PreparedTexts
+    prepared: PreparedTexts | None
 
 
 def _gather(articles: Iterable[str]) -> Iterator[list[str]]:

@@ -21,12 +21,12 @@ import numpy.typing as npt
 from ctclassify.engines.base import Engine
 from ctclassify.tokenization import BATCH_COST, TextEncoder, TokenWindows, iter_batches, padded_shape
 
-__all__ = ["TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
+__all__ = ["TEXTS_AT_ONCE", "TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
 
 TOKEN_BUDGET = 2048
 """Tokens of a batch, padding included, unless the engine has a ``token_budget`` of its own."""
 
-_TEXTS_AT_ONCE = 1 << 13
+TEXTS_AT_ONCE = 1 << 13
 """Texts whose token ids are held at a time: batches are sorted by length within them."""
 
 _Item = TypeVar("_Item")
@@ -69,7 +69,7 @@ class SentenceScorer:
 
     Notes
     -----
-    A text that occurs more than once among the texts computed together is computed once. :meth:`prepare` needs no
+    A text that occurs more than once in a call is computed once. :meth:`prepare` needs no
     engine and may run in another thread than :meth:`run`.
     """
 
@@ -95,13 +95,14 @@ class SentenceScorer:
         is_windowed : ndarray of bool, shape (n_texts,)
             True for texts longer than the model reads at once.
         """
-        chunks = [texts[start : start + _TEXTS_AT_ONCE] for start in range(0, len(texts), _TEXTS_AT_ONCE)]
-        scored = [self.run(prepared) for prepared in map_ahead(self.prepare, chunks)]
-        if len(scored) == 1:
-            return scored[0]
-        empty = np.zeros((0, self._n_labels), dtype=np.float32), np.zeros(0, dtype=np.bool_)
-        probabilities, is_windowed = zip(empty, *scored, strict=True)
-        return np.concatenate(probabilities), np.concatenate(is_windowed)
+        if len(texts) <= TEXTS_AT_ONCE:
+            return self.run(self.prepare(texts))
+        rows: dict[str, int] = {}
+        row = np.array([rows.setdefault(text, len(rows)) for text in texts], dtype=np.int64)
+        distinct = list(rows)
+        chunks = [distinct[start : start + TEXTS_AT_ONCE] for start in range(0, len(distinct), TEXTS_AT_ONCE)]
+        probabilities, is_windowed = zip(*(self.run(each) for each in map_ahead(self.prepare, chunks)), strict=True)
+        return np.concatenate(probabilities)[row], np.concatenate(is_windowed)[row]
 
     def prepare(self, texts: Sequence[str]) -> PreparedTexts:
         """Find the distinct texts and tokenise each once."""

@@ -229,6 +229,21 @@ def test_a_stream_of_empty_articles_does_not_pile_up(tiny):
     assert n_read <= 2000
 
 
+def test_a_book_is_tagged_in_slices_with_the_same_answers(tiny, monkeypatch):
+    book = " ".join(f"Police raid {i} in the town." for i in range(40))
+    expected = tiny.predict_article(book)
+    held = []
+    prepare = tiny._scorer.prepare
+    monkeypatch.setattr(tiny._scorer, "prepare", lambda texts: held.append(len(texts)) or prepare(texts))
+    monkeypatch.setattr("ctclassify.classifier.TEXTS_AT_ONCE", 16)
+    monkeypatch.setattr("ctclassify.inference.TEXTS_AT_ONCE", 16)
+    found = tiny.predict_article(book)
+    assert held == [16, 16, 8]
+    assert [s.text for s in found.sentences] == [s.text for s in expected.sentences]
+    for ours, theirs in zip(found.sentences, expected.sentences, strict=True):
+        assert list(ours.probabilities.values()) == pytest.approx(list(theirs.probabilities.values()), abs=1e-5)
+
+
 @pytest.mark.parametrize("bad", ["one article", b"bytes", 3])
 def test_a_stream_of_no_iterable_is_refused_at_once(tiny, bad):
     with pytest.raises(InputTypeError, match="call predict_article"):

@@ -57,7 +57,7 @@ def test_a_repeated_text_is_computed_once(scorer, engine):
 
 
 def test_rows_keep_the_order_of_the_texts_over_many_chunks(scorer, monkeypatch):
-    monkeypatch.setattr("ctclassify.inference._TEXTS_AT_ONCE", 7)
+    monkeypatch.setattr("ctclassify.inference.TEXTS_AT_ONCE", 7)
     texts = random_texts(60)
     together, is_windowed = scorer.score(texts)
     alone = [scorer.score([text]) for text in texts]
