@@ -90,6 +90,31 @@ def test_a_precision_floor_is_kept_on_the_data_it_was_tuned_on():
     assert (limits > tune_thresholds(y_true, y_score)).all()
 
 
+def test_one_confident_mistake_switches_no_label_off():
+    y_true, y_score = simulated(5_000, scale=1, bias=0)
+    before = tune_for_precision(y_true, y_score, 0.9)
+    worst = np.array([[1.0, 0.0]], dtype=np.float32)  # a false positive above all true ones
+    after = tune_for_precision(np.vstack([y_true, [[0, 0]]]).astype(np.int8), np.vstack([y_score, worst]), 0.9)
+    assert (np.abs(after - before) < 0.02).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_precision_floor_is_kept_where_positives_are_few(seed):
+    rng = np.random.default_rng(seed)
+    y_true = (rng.random((60, 3)) < 0.2).astype(np.int8)
+    y_score = np.clip(0.5 * y_true + rng.random((60, 3)) * 0.6, 0, 1).astype(np.float32)
+    limits = tune_for_precision(y_true, y_score, 0.8)
+    predicted = y_score >= limits
+    precision = (predicted & (y_true == 1)).sum(0) / np.maximum(predicted.sum(0), 1)
+    reached = [
+        max((y_true[y_score[:, j] >= x, j].mean() for x in y_score[:, j] if 0.01 <= x <= 0.99), default=0) >= 0.85
+        for j in range(3)
+    ]
+    assert any(reached)
+    assert all(p >= 0.8 or x == 0.99 for p, x in zip(precision, limits, strict=True))
+    assert all(x < 0.99 for x, is_reached in zip(limits, reached, strict=True) if is_reached)
+
+
 def test_a_precision_that_is_never_reached_gives_the_highest_threshold():
     y_true = np.zeros((50, 2), dtype=np.int8)
     limits = tune_for_precision(y_true, np.full((50, 2), 0.999, dtype=np.float32), 0.9)
@@ -271,6 +296,15 @@ def test_calibrating_anew_leaves_the_weights_and_starts_from_raw_probabilities(f
     assert (copy / "ctclassify.json").read_bytes() == once
     assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert ctclassify.load(copy, engine="openvino-fp32").folder.review is None
+
+
+def test_floors_alone_are_chosen_anew(folder, labelled, tmp_path):
+    copy = tmp_path / "copy"
+    arguments = ["--model", str(folder), "--data", str(labelled), "--engine", "openvino-fp32", "--output", str(copy)]
+    assert calibrate.main([*arguments, "--only-floors", "--precision-floors", "0.7"]) == 0
+    before, after = (json.loads((path / "ctclassify.json").read_text()) for path in (folder, copy))
+    assert set(after["threshold_sets"].pop("precision-0.7")) == set(before["thresholds"])
+    assert after == before
 
 
 def test_ways_of_calibrating_are_compared_and_nothing_is_written(folder, labelled, capsys):

@@ -3,7 +3,8 @@ r"""Choose a model folder's calibration, thresholds and review band anew, on lab
     python training/calibrate.py --model training/runs/mine/model --data validation.jsonl
 
 The weights stay, ``ctclassify.json`` is rewritten; ``--output FOLDER`` leaves the model folder as it is and writes a
-copy. ``--compare`` shows, by cross-validation on the sentences, what each way of calibrating would do, and writes
+copy. ``--only-floors`` chooses the sets of thresholds for ``--precision-floors`` alone and leaves the rest of the file
+as it is. ``--compare`` shows, by cross-validation on the sentences, what each way of calibrating would do, and writes
 nothing. Never give test data: the figures measured on it afterwards would flatter.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from ctclassify.model_folder import ModelFolder, read_model_folder, write_manife
 from training.config import DecisionConfig
 from training.data import LabelledSentences, indicator_matrix, read_labelled
 from training.decision import decide
+from training.thresholds import tune_for_precision
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, required=True, help="a model folder")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="labelled JSON lines; never test data")
     parser.add_argument("--output", type=Path, help="write a copy of the folder here instead of changing it")
+    parser.add_argument("--only-floors", action="store_true", help="choose the sets of --precision-floors alone")
     parser.add_argument("--compare", action="store_true", help="compare the ways of calibrating; write nothing")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
     parser.add_argument(
@@ -64,7 +68,10 @@ def main(argv: list[str] | None = None) -> int:
         if args.compare:
             _print_comparison(args.model, args.data, args.engine)
             return 0
-        manifest = choose(args.model, args.data, how, engine=args.engine)
+        if args.only_floors:
+            manifest = choose_floors(args.model, args.data, how.precision_floors, engine=args.engine)
+        else:
+            manifest = choose(args.model, args.data, how, engine=args.engine)
         folder = args.model if args.output is None else Path(shutil.copytree(args.model, args.output))
         write_manifest(folder, manifest)
     except (CTClassifyError, OSError) as error:
@@ -112,6 +119,38 @@ def choose(model: Path, data: list[Path], how: DecisionConfig, *, engine: str = 
     folder, sentences, y_score = _scored(model, data, engine)
     y_true = indicator_matrix(sentences.labels, folder.label_names)
     return decide(y_true, y_score, folder.label_names, how, max_tokens=folder.max_tokens)
+
+
+def choose_floors(model: Path, data: list[Path], floors: Sequence[float], *, engine: str = "auto") -> Manifest:
+    """Choose a folder's thresholds for floors of precision anew; calibration, other thresholds and band stay.
+
+    Parameters
+    ----------
+    model, data, engine
+        As for :func:`choose`.
+    floors : sequence of float
+        Each in (0, 1); the set of 0.9 is called ``precision-0.9``.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    DataError, ModelFolderError, EngineError
+        As for :func:`choose`.
+    """
+    folder, sentences, y_score = _scored(model, data, engine)
+    calibration = folder.manifest.calibration
+    probabilities = y_score if calibration is None else calibration.apply(y_score)
+    y_true = indicator_matrix(sentences.labels, folder.label_names)
+    sets = {
+        f"precision-{floor:g}": dict(
+            zip(folder.label_names, tune_for_precision(y_true, probabilities, floor).tolist(), strict=True)
+        )
+        for floor in floors
+    }
+    return replace(folder.manifest, threshold_sets={**folder.manifest.threshold_sets, **sets})
 
 
 def _scored(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 __all__ = ["tune_for_precision", "tune_thresholds"]
 
-_GRID = np.linspace(0.01, 0.99, 197)
+_GRID = np.round(np.linspace(0.01, 0.99, 197), 3)
 _SHRINKAGE = 20.0
 """Positives at which a label's own best threshold and the common one weigh the same."""
 
@@ -47,7 +47,7 @@ def tune_thresholds(
 def tune_for_precision(
     y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32], floor: float
 ) -> npt.NDArray[np.float64]:
-    """Choose the lowest threshold of each label from which on precision keeps a floor, held back for rare labels.
+    """Choose the lowest threshold of each label at which precision reaches a floor, held back for rare labels.
 
     Parameters
     ----------
@@ -61,15 +61,22 @@ def tune_for_precision(
     Returns
     -------
     ndarray of float64, shape (n_labels,)
-        Three decimals, rounded up. ``common`` is the lowest single one with that micro-precision. A label's own is
-        drawn towards it as in :func:`tune_thresholds`, but upwards only, so that its precision on this data keeps the
-        floor; 0.99 for a label that never reaches it, ``common`` for one without positives.
+        Points of a grid of 0.005. A label's own threshold is the lowest at which the precision of its decisions on
+        this data is at least the floor: of all such points the one with the highest recall. ``common`` is the same for
+        micro-precision. The own one is drawn towards it as in :func:`tune_thresholds`, but upwards only, and then up to
+        the next point that keeps the floor; 0.99 for a label that never reaches it, ``common`` for one without
+        positives.
     """
     true_positives, n_predicted, n_positive = _counts(y_true, y_score)
-    own = np.array([_lowest_at(p, n, floor) for p, n in zip(true_positives.T, n_predicted.T, strict=True)])
-    common = _lowest_at(true_positives.sum(1), n_predicted.sum(1), floor)
+    holds = (n_predicted > 0) & (true_positives >= floor * n_predicted)
+    n_micro = n_predicted.sum(1)
+    common = _first((n_micro > 0) & (true_positives.sum(1) >= floor * n_micro), at_least=0.0)
+    own = np.array([_first(column, at_least=0.0) for column in holds.T])
     shrunk = _shrunk(own, common, n_positive)
-    return np.where(n_positive > 0, np.maximum(np.ceil(own * 1000 - 1e-9) / 1000, shrunk), common)
+    drawn = np.array([_first(column, at_least=max(x, y)) for column, x, y in zip(holds.T, own, shrunk, strict=True)])
+    # Above the point that it is drawn to, a label may keep the floor nowhere: its own stands then.
+    kept = np.where(holds[np.searchsorted(_GRID, drawn), np.arange(len(drawn))], drawn, own)
+    return np.where(n_positive > 0, kept, common)
 
 
 def _counts(y_true: npt.NDArray[np.int8], y_score: npt.NDArray[np.float32]) -> tuple[_Counts, _Counts, _Counts]:
@@ -90,14 +97,10 @@ def _f_beta(true_positives: _Counts, n_predicted: _Counts, n_positive: _Counts, 
     return np.asarray((1 + weight) * true_positives / np.maximum(n_predicted + weight * n_positive, 1e-9))
 
 
-def _lowest_at(true_positives: _Counts, n_predicted: _Counts, floor: float) -> float:
-    """Return the lowest grid point from which on precision is at least ``floor``, the highest if there is none."""
-    precision = true_positives / np.maximum(n_predicted, 1)
-    holds = (precision >= floor) | (n_predicted == 0)
-    below = np.flatnonzero(~holds)
-    first = 0 if not len(below) else int(below[-1]) + 1
-    is_reached = first < len(_GRID) and n_predicted[first] > 0
-    return float(_GRID[first]) if is_reached else float(_GRID[-1])
+def _first(holds: npt.NDArray[np.bool_], *, at_least: float) -> float:
+    """Return the lowest grid point, of those not below ``at_least``, that holds; the highest point if none does."""
+    points = np.flatnonzero(holds & (at_least <= _GRID))
+    return float(_GRID[points[0] if len(points) else -1])
 
 
 def _shrunk(own: _Floats, common: float, n_positive: _Counts) -> _Floats:
