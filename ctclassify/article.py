@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Article", "Sentence"]
@@ -41,7 +41,7 @@ class Sentence:
     start: int
     end: int
     labels: tuple[str, ...]
-    probabilities: dict[str, float]
+    probabilities: dict[str, float] = field(hash=False)
     is_truncated: bool
     expected_errors: float = 0.0
     needs_review: bool = False

@@ -98,6 +98,13 @@ class SentenceClassifier:
         self.folder = folder
         self.engine = engine
         encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
+        n_known = folder.config.get("vocab_size")
+        if isinstance(n_known, int) and encoder.n_words > n_known:
+            raise ModelFolderError(
+                f"{folder.tokenizer_path} has {encoder.n_words} tokens, config.json: vocab_size is {n_known}; save the "
+                "model again with its own tokenizer",
+                path=folder.tokenizer_path,
+            )
         self._scorer = SentenceScorer(encoder, engine, len(folder.label_names))
         self._loaded_by: tuple[str | None, str, dict[str, str]] | None = None
 
@@ -166,7 +173,8 @@ class SentenceClassifier:
         Raises
         ------
         InputTypeError
-            If ``texts`` is a bare ``str`` or no sequence, or an item is not a ``str``; it names the item.
+            If ``texts`` is a bare ``str``, a set, a mapping, a table or no iterable, or an item is not a ``str``; it
+            names the item.
         """
         return self._calibrated(self._scorer.score(_checked_texts(texts))[0])
 
@@ -290,15 +298,16 @@ class SentenceClassifier:
         Raises
         ------
         InputTypeError
-            At once if ``articles`` is a bare ``str`` or not iterable; on reaching it, after every article before it
-            was yielded, if an item is not a ``str``. An error that the iterable itself raises comes as late.
+            At once if ``articles`` is a bare ``str``, a set, a mapping, a table or not iterable; on reaching it, after
+            every article before it was yielded, if an item is not a ``str``. An error that the iterable itself raises
+            comes as late.
         LabelError
             At once, as for :meth:`predict`.
         """
-        if isinstance(articles, str | bytes) or not isinstance(articles, Iterable):
+        if _is_no_sequence(articles):
             raise InputTypeError(
                 f"predict_stream: expected an iterable of articles, got {_type_name(articles)}; "
-                "for one article call predict_article"
+                "for one article call predict_article, of a table pass the column of the texts"
             )
         return self._stream(articles, self._limits(thresholds))
 
@@ -420,13 +429,22 @@ def _gather(articles: Iterable[str]) -> Iterator[list[str]]:
 
 def _checked_texts(texts: Sequence[str]) -> Sequence[str]:
     """Return the texts once each is known to be a ``str``."""
-    if isinstance(texts, str | bytes | Set | Mapping) or not isinstance(texts, Iterable):
-        raise InputTypeError(f"expected a sequence of texts, got {_type_name(texts)}; for one text pass a list: [text]")
+    if _is_no_sequence(texts):
+        raise InputTypeError(
+            f"expected a sequence of texts, got {_type_name(texts)}; for one text pass a list: [text], of a table the "
+            "column of the texts"
+        )
     checked = list(texts)
     for i, text in enumerate(checked):
         if not isinstance(text, str):
             raise InputTypeError(f"texts[{i}]: expected str, got {_type_name(text)}; remove or decode it first")
     return checked
+
+
+def _is_no_sequence(texts: object) -> bool:
+    """Return whether texts are one text, have no order, or are a table, whose items would be its columns' names."""
+    is_one_or_unordered = isinstance(texts, str | bytes | Set | Mapping)
+    return is_one_or_unordered or hasattr(texts, "columns") or not isinstance(texts, Iterable)
 
 
 def _type_name(value: object) -> str:

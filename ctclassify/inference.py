@@ -11,7 +11,7 @@ sentences from 31 ms to 23. Two streams of one thread were no faster than one of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.engines.base import Engine
+from ctclassify.errors import EngineError
 from ctclassify.tokenization import BATCH_COST, TextEncoder, TokenWindows, iter_batches, padded_shape
 
 __all__ = ["TEXTS_AT_ONCE", "TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
@@ -128,6 +129,11 @@ class SentenceScorer:
         for chosen in iter_batches(lengths, self._budget, batch_cost=self._batch_cost):
             batch = self._padded([windows.ids[i] for i in chosen])
             scores[chosen] = self._engine.probabilities(*batch)[: len(chosen)]
+        if not np.isfinite(scores).all():
+            raise EngineError(
+                f"engine {self._engine.name} {self._engine.precision} gave probabilities that are no numbers; a weight "
+                "that is none (a training that diverged) does that, or a value beyond the precision's range"
+            )
         if not windows.is_windowed.any():
             return scores
         best = np.zeros((len(windows.is_windowed), self._n_labels), dtype=np.float32)
@@ -170,27 +176,28 @@ def map_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> I
         return
     failure: Exception | None = None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ctclassify") as pool:
-        pending: Future[_Result] | None = None
+        is_over = False
         try:
             second = next(source)
         except StopIteration:
-            yield function(first)
-            return
+            is_over = True
         except Exception as error:
+            is_over, failure = True, error
+        if is_over:
             yield function(first)
-            raise error from None
-        pending = pool.submit(function, first)
-        following = pool.submit(function, second)
-        while True:
+        else:
+            pending = pool.submit(function, first)
+            following = pool.submit(function, second)
+            while True:
+                yield pending.result()
+                pending = following
+                try:
+                    following = pool.submit(function, next(source))
+                except StopIteration:
+                    break
+                except Exception as error:
+                    failure = error
+                    break
             yield pending.result()
-            pending = following
-            try:
-                following = pool.submit(function, next(source))
-            except StopIteration:
-                break
-            except Exception as error:
-                failure = error
-                break
-        yield pending.result()
     if failure is not None:
         raise failure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,9 +120,9 @@ def _by_label(stored: Any, label_names: Sequence[str], path: Path, what: str) ->
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:
-    """Return whether a value is a finite number in [low, high]."""
+    """Return whether a value is a number in [low, high], which are finite."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and low <= value <= high
+    return is_number and low <= value <= high
 
 
 def _thresholds(stored: Any, label_names: Sequence[str], path: Path, what: str) -> dict[str, float]:

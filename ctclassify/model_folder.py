@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from ctclassify.review import ReviewBand
 
 __all__ = [
     "ModelFolder",
+    "check_bert_shapes",
     "read_model_folder",
     "read_weights",
     "sha256_file",
@@ -34,6 +36,8 @@ __all__ = [
 _CONFIG, _WEIGHTS, _TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 _CHECKED = (_CONFIG, _WEIGHTS, _TOKENIZER)
 _LABEL_NAME = re.compile(r"[\w.-]+")
+_POSITIONS_AFTER_PADDING = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta"})
+"""Encoders that count positions from the padding's index, so that two of their table serve no token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +122,11 @@ def read_model_folder(path: Path) -> ModelFolder:
     ModelFolderError
         If a file is missing, unreadable or not the one that was saved, or if labels and thresholds do not agree.
     """
-    if not path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # a name that is too long, a folder above that may not be entered
+        raise ModelFolderError(f"{path} cannot be read: {error}", path=path) from error
+    if not is_folder:
         raise ModelFolderError(f"{path} is not a folder; expected a model folder that ctclassify saved", path=path)
     raw = _read_json(path / MANIFEST, remedy="only folders saved by training/finetune.py have it; save it again")
     check_version(raw, path / MANIFEST)
@@ -195,6 +203,41 @@ def read_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     return weights
 
 
+def check_bert_shapes(weights: Mapping[str, npt.NDArray[np.float32]], folder: ModelFolder) -> None:
+    """Refuse weights that do not fit the folder's config: an index past a table's end is no error everywhere.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray of float32
+        Of a BERT, by tensor name; one that is not there is left to who needs it.
+    folder : ModelFolder
+        The checked folder.
+
+    Raises
+    ------
+    ModelFolderError
+        It names the tensor, its rows, and what the folder asks for.
+    """
+    needed = {
+        "bert.embeddings.word_embeddings.weight": (folder.config.get("vocab_size", 0), "config.json: vocab_size"),
+        "bert.embeddings.position_embeddings.weight": (folder.max_tokens, f"{MANIFEST}: max_tokens"),
+    }
+    for name, (n_rows, what) in needed.items():
+        if name in weights and len(weights[name]) < n_rows:
+            raise ModelFolderError(
+                f"{folder.weights_path}: {name} has {len(weights[name])} rows, {what} is {n_rows}; save the model "
+                "again",
+                path=folder.weights_path,
+            )
+    head = weights.get("classifier.weight")
+    if head is not None and len(head) != len(folder.label_names):
+        raise ModelFolderError(
+            f"{folder.weights_path}: the head has {len(head)} outputs, "
+            f"config.json names {len(folder.label_names)} labels; save the model again",
+            path=folder.weights_path,
+        )
+
+
 def _read_json(path: Path, *, remedy: str) -> dict[str, Any]:
     """Return the object in a JSON file."""
     try:
@@ -214,9 +257,9 @@ def _check_file(path: Path, manifest: dict[str, Any]) -> str:
     """Return a file's SHA-256 after comparing it with the manifest's."""
     sums = manifest.get("sha256")
     expected = sums.get(path.name) if isinstance(sums, dict) else None
-    if not path.is_file():
-        raise ModelFolderError(f"{path} is missing; copy the whole model folder again", path=path)
     try:
+        if not path.is_file():
+            raise ModelFolderError(f"{path} is missing; copy the whole model folder again", path=path)
         got = sha256_file(path)
     except OSError as error:
         raise ModelFolderError(f"{path} cannot be read: {error}", path=path) from error
@@ -264,6 +307,8 @@ def _check_architecture(config: dict[str, Any], path: Path) -> None:
 def _check_positions(max_tokens: int, config: dict[str, Any], path: Path) -> None:
     """Refuse a limit of tokens that the encoder's positions cannot hold."""
     n_positions = config.get("max_position_embeddings")
+    if isinstance(n_positions, int) and config.get("model_type") in _POSITIONS_AFTER_PADDING:
+        n_positions -= 2
     if isinstance(n_positions, int) and max_tokens > n_positions:
         raise ModelFolderError(
             f"{path}: max_tokens is {max_tokens}, the encoder has {n_positions} positions; expected no more than those",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -67,6 +66,6 @@ def resolve_thresholds(
 def _checked(value: float, what: str) -> float:
     """Return a threshold that is a number in [0, 1]."""
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not is_number or math.isnan(value) or not 0 <= value <= 1:
+    if not is_number or not 0 <= value <= 1:
         raise LabelError(f"{what} is {value!r}; expected a number in [0, 1]")
     return float(value)

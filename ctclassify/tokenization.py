@@ -63,11 +63,17 @@ class TextEncoder:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the tokenizers library raises bare Exception
             raise ModelFolderError(f"{path}: not a tokenizer: {error}", path=path) from error
+        self._tokenizer.encode_special_tokens = True  # "[SEP]" in an article is text
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         if len(self._tokenizer.encode("").ids) != 2:
             raise ModelFolderError(f"{path}: expected a tokenizer that adds one special token at either end", path=path)
         self.max_tokens = max_tokens
+
+    @property
+    def n_words(self) -> int:
+        """How many tokens the tokenizer knows, special ones included: every id is below."""
+        return int(self._tokenizer.get_vocab_size())
 
     def encode(self, texts: Sequence[str]) -> TokenWindows:
         """Tokenise texts.

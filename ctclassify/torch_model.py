@@ -5,12 +5,14 @@ Needs the extra ``[train]``. Imported only by the torch engine and by training.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import (
+    CONFIG_MAPPING,
     AutoModelForSequenceClassification,
     BertConfig,
     BertModel,
@@ -23,7 +25,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from ctclassify.errors import EngineError
+from ctclassify.errors import EngineError, ModelFolderError
+from ctclassify.model_folder import read_weights
 
 __all__ = [
     "MEAN_POOLING_ARCHITECTURES",
@@ -31,7 +34,15 @@ __all__ = [
     "MPNetMeanForSequenceClassification",
     "load_torch_model",
     "model_class",
+    "torch_config",
 ]
+
+_WEIGHTS = "model.safetensors"
+_REACHING_OUT = frozenset(
+    {"adapter_config", "attn_implementation", "auto_map", "experts_implementation", "quantization_config"}
+    | {"transformers_weights", "use_kernels"}
+)
+"""Keys of a config by which transformers fetches or runs code, or reads files that no checksum covers."""
 
 
 class BertMeanForSequenceClassification(BertPreTrainedModel):
@@ -105,29 +116,70 @@ def model_class(config: PretrainedConfig) -> Any:
     return ours[names[0]] if names else AutoModelForSequenceClassification
 
 
-def load_torch_model(folder: Path, config: PretrainedConfig, **kwargs: Any) -> PreTrainedModel:
-    """Load a saved model folder in float32, from safetensors alone and with no code from the folder.
+def torch_config(config: Mapping[str, Any]) -> PretrainedConfig:
+    """Return a folder's ``config.json`` as transformers' object, without what would reach beyond the folder.
+
+    Parameters
+    ----------
+    config : mapping
+        The object in ``config.json``.
 
     Raises
     ------
     EngineError
-        If the weights cannot be read, or do not fill the model: transformers would leave the rest random.
+        If transformers does not know the model, or cannot read the config.
+    """
+    kept = {name: value for name, value in config.items() if name not in _REACHING_OUT and not name.startswith("_")}
+    try:
+        return CONFIG_MAPPING[kept.get("model_type")].from_dict(kept)
+    except Exception as error:  # transformers raises whatever a strange value meets
+        raise EngineError(f"transformers cannot read config.json: {_told(error)}; save the model again") from error
+
+
+def load_torch_model(folder: Path, config: PretrainedConfig, *, attn_implementation: str = "sdpa") -> PreTrainedModel:
+    """Load a saved model folder in float32, from ``model.safetensors`` alone and with no code from the folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A model folder.
+    config : transformers.PretrainedConfig
+        Its config.
+    attn_implementation : str
+        As for transformers; where the model has no ``sdpa``, ``eager`` is taken.
+
+    Raises
+    ------
+    EngineError
+        If the class is unknown, the weights cannot be read, or do not fill the model: what is missing would be random.
     """
     try:
-        model, report = model_class(config).from_pretrained(
-            folder,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **kwargs,
-        )
-    except (OSError, RuntimeError) as error:
-        raise EngineError(f"torch cannot load {folder}: {error}") from error
-    if report["missing_keys"] or report["mismatched_keys"]:
-        lacking = sorted(map(str, {*report["missing_keys"], *report["mismatched_keys"]}))
-        raise EngineError(f"{folder}: the weights lack {', '.join(lacking[:3])}; save the model again")
-    loaded: PreTrainedModel = model
-    return loaded
+        with torch.random.fork_rng(devices=[]):  # the random start is thrown away: the caller's numbers stay
+            model = _build(config, attn_implementation)
+        weights = {name: torch.from_numpy(array.copy()) for name, array in read_weights(folder / _WEIGHTS).items()}
+        missing = model.load_state_dict(weights, strict=False).missing_keys
+    except ModelFolderError:
+        raise
+    except Exception as error:  # transformers raises whatever a strange value meets
+        raise EngineError(f"torch cannot load {folder}: {_told(error)}") from error
+    if missing:
+        raise EngineError(f"{folder}: the weights lack {', '.join(sorted(missing)[:3])}; save the model again")
+    return model
+
+
+def _build(config: PretrainedConfig, attn_implementation: str) -> PreTrainedModel:
+    """Return the model that a config describes, with random weights."""
+    kind = model_class(config)
+    make = kind.from_config if kind is AutoModelForSequenceClassification else kind._from_config
+    try:
+        model: PreTrainedModel = make(config, attn_implementation=attn_implementation)
+    except ValueError:
+        if attn_implementation != "sdpa":
+            raise
+        model = make(config, attn_implementation="eager")
+    return model.float()
+
+
+def _told(error: Exception) -> str:
+    """Return an error's type and text in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

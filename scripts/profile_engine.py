@@ -17,12 +17,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
 from benchmark_contenders import peak_flops
 
 import ctclassify
 from ctclassify.engines.bert_graph import BertShape, build_bert_graph
 from ctclassify.engines.openvino_engine import OpenVinoEngine, compile_options
+from ctclassify.engines.quiet_openvino import ov
 from ctclassify.inference import SentenceScorer
 from ctclassify.model_folder import ModelFolder, read_weights
 from ctclassify.tokenization import TextEncoder

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ctclassify
-from ctclassify.errors import InputTypeError, LabelError
+from ctclassify.errors import EngineError, InputTypeError, LabelError
 
 TEXTS = [
     "The troops raided the town.",
@@ -258,3 +258,63 @@ def test_public_names_are_sorted_and_there():
         if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
     }
     assert public | {"__version__"} == set(ctclassify.__all__)
+
+
+class Table:
+    """What data frames have in common: columns, whose names they iterate over."""
+
+    columns = ("text",)
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
+@pytest.mark.parametrize("texts", [{"a": "A bomb."}, {"A bomb."}, Table()])
+def test_what_has_no_order_or_iterates_over_names_is_refused(tiny, texts):
+    with pytest.raises(InputTypeError, match="the column of the texts"):
+        tiny.predict(texts)
+    with pytest.raises(InputTypeError, match="the column of the texts"):
+        tiny.predict_stream(texts)
+
+
+def test_an_error_of_the_callers_keeps_its_cause(tiny):
+    def articles():
+        yield "A bomb."
+        try:
+            raise KeyError("id")
+        except KeyError as error:
+            raise OSError("disk") from error
+
+    with pytest.raises(OSError, match="disk") as caught:
+        list(tiny.predict_stream(articles()))
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("threshold", [10**400, -(10**400)])
+def test_a_threshold_beyond_float_is_refused(tiny, threshold):
+    with pytest.raises(LabelError, match="expected a number in"):
+        tiny.predict(["A bomb."], thresholds=threshold)
+
+
+def test_sentences_and_articles_can_be_members_of_a_set(tiny):
+    first, second = tiny.predict_article("A bomb. Rain."), tiny.predict_article("A bomb. Rain.")
+    assert len({first, second}) == 1
+    assert len({*first.sentences, *second.sentences}) == 2
+
+
+def test_probabilities_that_are_no_numbers_are_an_error(tiny):
+    class Diverged:
+        name, precision, device, version = "diverged", "fp32", "cpu", "0"
+
+        def probabilities(self, input_ids, n_tokens):
+            return np.full((len(n_tokens), 3), np.nan, dtype=np.float32)
+
+    classifier = ctclassify.SentenceClassifier(tiny.folder, Diverged())
+    with pytest.raises(EngineError, match="no numbers"):
+        classifier.predict(["A bomb."])
+
+
+@pytest.mark.parametrize("engine", [None, "gpu"])
+def test_an_unknown_engine_is_refused_by_name(tiny_folder, engine):
+    with pytest.raises(EngineError, match="unknown engine"):
+        ctclassify.load(tiny_folder, engine=engine)

@@ -336,3 +336,11 @@ def test_info_states_engine_precision_versions_and_checksums(run):
 def test_help_lists_the_exit_codes(run):
     assert b"141" in run("--help").stdout
     assert run("--version").stdout.startswith(b"ctclassify ")
+
+
+@pytest.mark.parametrize("output_format", ["json", "jsonl", "csv", "text"])
+def test_an_unknown_set_of_thresholds_is_a_usage_error(run, article, output_format):
+    done = run("tag", "--format", output_format, "--thresholds", "f9", str(article))
+    assert done.returncode == 2
+    assert "no set of thresholds named 'f9'" in done.stderr.decode()
+    assert done.stdout == b""

@@ -149,3 +149,84 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"not a safetensors file")
     with pytest.raises(ModelFolderError, match="not a safetensors file"):
         read_weights(tmp_path / "w.safetensors")
+
+
+def resave(folder: Path) -> None:
+    """Give a folder whose files were altered their checksums."""
+    write_manifest(folder, Manifest(thresholds={"attack": 0.5, "casualties": 0.4, "policy": 0.6}, max_tokens=32))
+
+
+@pytest.mark.parametrize(
+    ("name", "n_rows", "message"),
+    [
+        ("bert.embeddings.word_embeddings.weight", 3, "config.json: vocab_size"),
+        ("bert.embeddings.position_embeddings.weight", 9, "ctclassify.json: max_tokens"),
+        ("classifier.weight", 2, "the head has 2 outputs"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(folder, name, n_rows, message):
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights[name] = weights[name][:n_rows].copy()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    resave(folder)
+    with pytest.raises(ModelFolderError, match=message):
+        ctclassify.load(folder, engine="openvino-fp32")
+    with pytest.raises(EngineError, match="size mismatch"):
+        ctclassify.load(folder, engine="torch-cpu")
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_refused(folder):
+    edit_json(folder / "config.json", vocab_size=5)
+    resave(folder)
+    with pytest.raises(ModelFolderError, match=r"vocab_size is 5; save the model again with its own tokenizer"):
+        ctclassify.load(folder, engine="openvino-fp32")
+
+
+def test_positions_that_serve_no_token_do_not_count(folder):
+    edit_json(folder / "config.json", max_position_embeddings=33, model_type="mpnet")
+    resave(folder)
+    with pytest.raises(ModelFolderError, match="the encoder has 31 positions"):
+        ctclassify.load(folder)
+
+
+def test_a_name_that_the_system_refuses_is_a_model_error():
+    with pytest.raises(ModelFolderError, match="cannot be read"):
+        ctclassify.load("x" * 5_000)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attn_implementation": "kernels-community/flash-attn2"},
+        {"transformers_weights": "other.safetensors"},
+        {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+        {"auto_map": {"AutoModelForSequenceClassification": "evil.Model"}},
+    ],
+)
+def test_a_config_that_reaches_beyond_the_folder_is_read_without_that(folder, tiny_folder, changes):
+    edit_json(folder / "config.json", **changes)
+    resave(folder)
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "x/y"}')
+    texts = ["A bomb in the town."]
+    expected = ctclassify.load(tiny_folder, engine="torch-cpu").predict_proba(texts)
+    np.testing.assert_array_equal(ctclassify.load(folder, engine="torch-cpu").predict_proba(texts), expected)
+
+
+@pytest.mark.parametrize("changes", [{"model_type": "oracle"}, {"hidden_act": "magic"}, {"hidden_size": "wide"}])
+def test_a_config_that_transformers_cannot_use_is_an_engine_error(folder, changes):
+    edit_json(folder / "config.json", **changes)
+    resave(folder)
+    with pytest.raises(EngineError, match=r"transformers cannot read|torch cannot load"):
+        ctclassify.load(folder, engine="torch-cpu")
+
+
+def test_loading_in_torch_leaves_the_callers_random_numbers(tiny_folder):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    ctclassify.load(tiny_folder, engine="torch-cpu")
+    assert torch.equal(torch.rand(3), expected)

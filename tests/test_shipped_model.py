@@ -118,16 +118,35 @@ def test_the_example_article_is_tagged_with_sense(shipped):
     assert labels("Rain is forecast") == ()
 
 
-def test_nothing_is_asked_of_the_network(tmp_path):
-    code = (
-        "import socket, sys\n"
-        "def refuse(*a, **k): raise AssertionError('network')\n"
-        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
-        "import ctclassify\n"
-        "print(ctclassify.load().predict(['A bomb killed nine people in the market.']))\n"
-    )
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+_WATCHED = """
+import os, sys
+def watch(event, details):
+    if event in ("socket.connect", "socket.getaddrinfo", "os.fork", "subprocess.Popen"):
+        with open("attempts", "a") as file:
+            file.write(event + "\\n")
+sys.addaudithook(watch)
+import ctclassify
+print(ctclassify.load().predict(["A bomb killed nine people in the market."]))
+assert "openvino_telemetry" not in sys.modules
+from openvino import convert_model
+"""
+
+
+def test_nothing_is_asked_of_the_network_and_nothing_is_left_at_home(tmp_path):
+    # Runtimes send no telemetry where these are set, as they are on servers that run tests.
+    quiet = ("CI", "TF_BUILD", "JENKINS_URL")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and k not in quiet}
+    home = tmp_path / "home"
+    home.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        [sys.executable, "-c", _WATCHED],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**environment, "HOME": str(home), "PYTHONPATH": str(ROOT)},
     )
     assert "attack" in done.stdout, done.stderr
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "attempts").exists(), (tmp_path / "attempts").read_text()
+    assert not list(home.rglob("*"))

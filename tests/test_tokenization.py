@@ -127,3 +127,10 @@ def test_an_item_over_the_budget_is_a_batch_alone():
 
 def test_no_items_give_no_batches():
     assert list(iter_batches([], 256)) == []
+
+
+def test_the_name_of_a_special_token_in_a_text_is_text(encoder):
+    plain, named = (encoder.encode([text]).ids[0] for text in ("bomb", "bomb [SEP] [PAD] [CLS] bomb"))
+    first, last = plain[0], plain[-1]
+    assert named.count(first) == named.count(last) == 1
+    assert 0 not in named[1:-1]

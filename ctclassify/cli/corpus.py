@@ -85,7 +85,7 @@ def run_drift(first: Path, second: Path, *, as_json: bool) -> int:
         moved = "  moved" if row["has_moved"] else ""
         change = f"{row['second'] - row['first']:>+9.4f}"
         interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
-        click.echo(f"{name:<24}{row['first']:>9.4f}{row['second']:>9.4f}{change}   {interval}{moved}")
+        click.echo(f"{escape_controls(name):<24}{row['first']:>9.4f}{row['second']:>9.4f}{change}   {interval}{moved}")
     words = found["vocabulary"]
     if words is None:
         click.echo("vocabulary: not compared, a run was written with --no-text")

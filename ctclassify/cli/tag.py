@@ -58,9 +58,10 @@ def tag_files(inputs: Sequence[str], options: TagOptions) -> int:
     names: deque[str] = deque()
     failures: list[str] = []
     texts = _read_inputs(inputs, options.encoding, names, failures)
+    articles = classifier.predict_stream(texts, thresholds=options.thresholds)  # refuses thresholds before any output
     with open_output(options.output) as stream:
         writer = _make_writer(stream, classifier, selection, options, failures)
-        for article in classifier.predict_stream(texts, thresholds=options.thresholds):
+        for article in articles:
             writer.write(names.popleft(), article)
         writer.close()
         if options.output is not None and len(failures) == len(inputs):

@@ -63,7 +63,7 @@ class JsonlWriter:
     def write(self, source: str, article: Article) -> None:
         """Write one article."""
         for row in sentence_rows(article, self._selection):
-            self._stream.write(json.dumps({"source": source, **row}, ensure_ascii=False) + "\n")
+            self._stream.write(json.dumps({"source": source, **row}, ensure_ascii=False, allow_nan=False) + "\n")
 
     def close(self) -> None:
         """Write nothing more."""
@@ -112,7 +112,9 @@ class JsonWriter:
         self._stream, self._selection = stream, selection
         self._failures = failures
         self._separator = "\n"
-        head = json.dumps({"ctclassify": __version__, "provenance": provenance}, ensure_ascii=False, indent=1)
+        head = json.dumps(
+            {"ctclassify": __version__, "provenance": provenance}, ensure_ascii=False, indent=1, allow_nan=False
+        )
         self._stream.write(head.removesuffix("\n}") + ',\n "articles": [')
 
     def write(self, source: str, article: Article) -> None:
@@ -120,7 +122,7 @@ class JsonWriter:
         rows = list(sentence_rows(article, self._selection))
         labels = [name for name in article.labels if name in self._selection.labels]
         document = {"source": source, "labels": labels, "sentences": rows}
-        self._stream.write(self._separator + json.dumps(document, ensure_ascii=False, indent=1))
+        self._stream.write(self._separator + json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
         self._separator = ",\n"
 
     def close(self) -> None:

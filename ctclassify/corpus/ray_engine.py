@@ -7,6 +7,7 @@ local one.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -97,6 +98,8 @@ def tag_on_ray(options: RayOptions) -> Any:
 
         is_ours = not ray.is_initialized()
         if is_ours:
+            # A cluster that is started here reports its use to Ray's makers, unless that is asked for.
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray.init(address=options.address, log_to_driver=False, configure_logging=False)
         try:
             yield _results(job, start, first_number, options)

@@ -45,9 +45,13 @@ class RunResults:
             )
         self.path = path
         self.manifest = read_json(path / MANIFEST)
-        self.label_names = tuple(self.manifest["label_names"])
-        self.with_text = bool(self.manifest["output"]["with_text"])
-        self._format = str(self.manifest["output"]["format"])
+        try:
+            self.label_names = tuple(map(str, self.manifest["label_names"]))
+            self.with_text = bool(self.manifest["output"]["with_text"])
+            self._format = str(self.manifest["output"]["format"])
+            self._files = [str(name) for part in self.manifest["parts"] for name in part["files"]]
+        except (KeyError, TypeError) as error:
+            raise RunFolderError(f"{path / MANIFEST}: is no manifest of a run: {error!r}", path=path) from error
 
     def articles(self, names: Sequence[str]) -> Iterator[list[Any]]:
         """Yield the named columns of every article, in order."""
@@ -59,10 +63,9 @@ class RunResults:
 
     def _rows(self, table: str, types: dict[str, str], names: Sequence[str]) -> Iterator[list[Any]]:
         """Yield rows of all parts."""
-        for part in self.manifest["parts"]:
-            for name in part["files"]:
-                if name.startswith(f"{table}/"):
-                    yield from self._part(self.path / name, types, names)
+        for name in self._files:
+            if name.startswith(f"{table}/"):
+                yield from self._part(self.path / name, types, names)
 
     def _part(self, path: Path, types: dict[str, str], names: Sequence[str]) -> Iterator[list[Any]]:
         """Yield rows of one part."""

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import opset13 as op
 
+from ctclassify.engines.quiet_openvino import op, ov
 from ctclassify.errors import EngineError
 
 __all__ = ["BertShape", "build_bert_graph"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from ctclassify.engines.cuda_batch import PackedBatch, flat_size, pack, unpad
 from ctclassify.engines.cuda_graphs import GraphCache, Room, room_for
 from ctclassify.engines.cuda_model import PackedBert
 from ctclassify.errors import EngineError
-from ctclassify.model_folder import ModelFolder, read_weights
+from ctclassify.model_folder import ModelFolder, check_bert_shapes, read_weights
 
 __all__ = ["PackedEngine", "PendingScores"]
 
@@ -105,14 +106,13 @@ class PackedEngine:
         self.token_budget = self.batch_cost = token_budget  # nothing is padded, so a split buys nothing
         self._n_labels = len(folder.label_names)
         self._lock = threading.Lock()
-        self._model = PackedBert(
-            read_weights(folder.weights_path),
-            folder.config,
-            device=self._where,
-            dtype=_DTYPES[self.precision],
-            compiled=compiled,
-        )
-        self.attention = self._set_attention(attention)
+        weights = read_weights(folder.weights_path)
+        check_bert_shapes(weights, folder)
+        with self._on_device():
+            self._model = PackedBert(
+                weights, folder.config, device=self._where, dtype=_DTYPES[self.precision], compiled=compiled
+            )
+            self.attention = self._set_attention(attention)
         if graphs and (not is_cuda or self.attention == "padded"):
             raise EngineError(f"CUDA graphs need CUDA and attention 'varlen'; got {device}, {self.attention}")
         self._graphs = GraphCache(self._model, self._where) if graphs else None
@@ -150,7 +150,7 @@ class PackedEngine:
         if not len(lengths):
             return PendingScores(torch.empty(0, self._n_labels), 0)
         # no_grad, not inference_mode: graphs and compiled code are then at liberty to reuse their tensors.
-        with self._lock, torch.no_grad():
+        with self._lock, self._on_device(), torch.no_grad():
             room = Room(n_tokens=len(ids), n_windows=len(lengths), longest=int(lengths.max()))
             if self._graphs is not None:
                 room = room_for(room.n_tokens, room.n_windows, room.longest)
@@ -159,6 +159,10 @@ class PackedEngine:
                 flat = self._packed(ids, lengths, room).to(self._where, non_blocking=True)
                 scores = self._model(PackedBatch.view(flat, room.n_tokens, room.longest))
             return self._fetch(scores, len(lengths))
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        """Make the engine's card the current one, which each thread has of its own: streams and graphs go by that."""
+        return torch.cuda.device(self._where) if self._where.type == "cuda" else nullcontext()
 
     def _packed(self, ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32], room: Room) -> torch.Tensor:
         """Return a batch as one flat tensor on the host, pinned where it goes to CUDA.
@@ -177,7 +181,7 @@ class PackedEngine:
         host = torch.empty((n_windows, scores.shape[1]), dtype=torch.float32, pin_memory=True)
         host.copy_(scores[:n_windows], non_blocking=True)
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
+        event.record(torch.cuda.current_stream(self._where))
         return PendingScores(host, n_windows, event)
 
     def _set_attention(self, kind: str) -> str:
@@ -190,7 +194,7 @@ class PackedEngine:
             return wanted
         try:
             self._try_attention()
-        except (RuntimeError, TypeError) as error:
+        except Exception as error:  # libraries refuse in many ways, and names change from version to version
             warnings.warn(
                 f"attention {wanted!r} fails here ({error}); padding is used instead", RuntimeWarning, stacklevel=3
             )

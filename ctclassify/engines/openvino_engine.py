@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from ctclassify.engines.bert_graph import BertShape, build_bert_graph
 from ctclassify.engines.cpus import available_cpus, has_vnni
 from ctclassify.engines.gate_record import has_passed
-from ctclassify.errors import EngineError, ModelFolderError
-from ctclassify.model_folder import ModelFolder, read_weights
+from ctclassify.engines.quiet_openvino import ov
+from ctclassify.errors import EngineError
+from ctclassify.model_folder import ModelFolder, check_bert_shapes, read_weights
 
 __all__ = ["OpenVinoEngine", "choose_precision", "compile_options"]
 
@@ -98,7 +97,7 @@ class OpenVinoEngine:
         self.version = ov.__version__.split("-")[0]
         shape = BertShape.from_config(folder.config)
         weights = read_weights(folder.weights_path)
-        _check_head(weights, folder)
+        check_bert_shapes(weights, folder)
         graph = build_bert_graph(weights, shape, is_int8=self.precision == "int8")
         compiled = core.compile_model(graph, "CPU", compile_options(self.precision, has_bf16=has_bf16))
         self._request = compiled.create_infer_request()
@@ -117,14 +116,3 @@ class OpenVinoEngine:
 def _has_bf16(core: ov.Core) -> bool:
     """Return whether the processor computes in bf16 (AMX or AVX-512 BF16)."""
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def _check_head(weights: Mapping[str, npt.NDArray[np.float32]], folder: ModelFolder) -> None:
-    """Refuse weights whose head has another number of outputs than the config has labels."""
-    head = weights.get("classifier.weight")
-    if head is not None and len(head) != len(folder.label_names):
-        raise ModelFolderError(
-            f"{folder.weights_path}: the head has {len(head)} outputs, "
-            f"config.json names {len(folder.label_names)} labels; save the model again",
-            path=folder.weights_path,
-        )

@@ -34,15 +34,29 @@ def import_ahead(name: str) -> None:
     ----------
     name : str
         As for :func:`make_engine`, which says what is wrong if the import fails.
+
+    Raises
+    ------
+    EngineError
+        If the name is unknown.
     """
+    _check_name(name)
     if name == "auto" or name.startswith("openvino"):
-        Thread(target=_import_quietly, args=("openvino",), daemon=True, name="ctclassify-import").start()
+        Thread(
+            target=_import_quietly, args=("ctclassify.engines.quiet_openvino",), daemon=True, name="ctclassify-import"
+        ).start()
 
 
 def _import_quietly(module: str) -> None:
     """Import a module; whoever needs it meets the error again."""
     with suppress(ImportError):
         import_module(module)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that is no engine's."""
+    if name not in ENGINE_NAMES:
+        raise EngineError(f"unknown engine {name!r}; known engines: {', '.join(ENGINE_NAMES)}")
 
 
 def make_engine(name: str, folder: ModelFolder) -> Engine:
@@ -64,8 +78,7 @@ def make_engine(name: str, folder: ModelFolder) -> Engine:
     EngineError
         If the name is unknown, the runtime is not installed, or it cannot run the model.
     """
-    if name not in ENGINE_NAMES:
-        raise EngineError(f"unknown engine {name!r}; known engines: {', '.join(ENGINE_NAMES)}")
+    _check_name(name)
     if name == "auto":
         name = "openvino" if folder.config.get("model_type") == "bert" else "torch"
     runtime, _, option = name.partition("-")

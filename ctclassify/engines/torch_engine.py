@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoConfig
 
 from ctclassify.engines.cuda_engine import PackedEngine
 from ctclassify.engines.cuda_model import is_packable
 from ctclassify.errors import EngineError
 from ctclassify.model_folder import ModelFolder
 from ctclassify.tokenization import BATCH_COST
-from ctclassify.torch_model import load_torch_model
+from ctclassify.torch_model import load_torch_model, torch_config
 
 __all__ = ["TorchEngine"]
 
@@ -53,7 +52,7 @@ class TorchEngine:
         device = device.removesuffix("-bf16")
         self.device = torch.cuda.get_device_name() if device == "cuda" else "cpu"
         self.version = str(torch.__version__)
-        self._where = torch.device(device)
+        self._where = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device(device)
         self._packed: PackedEngine | None = None
         self.token_budget = _TOKEN_BUDGET
         # On CUDA a batch of these sizes takes as long as its launches, so a split buys nothing.
@@ -62,8 +61,7 @@ class TorchEngine:
             self._packed = PackedEngine(folder)
             self.token_budget, self.batch_cost = self._packed.token_budget, self._packed.batch_cost
             return
-        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
-        self._model = load_torch_model(folder.path, config).to(self._where).eval()
+        self._model = load_torch_model(folder.path, torch_config(folder.config)).to(self._where).eval()
 
     def probabilities(
         self, input_ids: npt.NDArray[np.int32], n_tokens: npt.NDArray[np.int32]
