@@ -100,8 +100,11 @@ def onnxruntime(task: dict[str, Any]) -> Score:
     return _sorted_batches(task, run)
 
 
-def setfit(task: dict[str, Any]) -> Score:
-    """Return SetFit's model: a sentence-transformers encoder and scikit-learn's logistic regression, one a label."""
+def sentence_transformers(task: dict[str, Any]) -> Score:
+    """Return what a SetFit model runs: a sentence-transformers encoder, and logistic regression for each label.
+
+    The encoder is the shipped one, so its F1 is no measure of SetFit's training, which is not run here.
+    """
     from sentence_transformers import SentenceTransformer
 
     encoder = SentenceTransformer(task["scratch"] + "/encoder", device="cpu")
@@ -127,27 +130,39 @@ def spacy(task: dict[str, Any]) -> Score:
     return score
 
 
-def ours(task: dict[str, Any], engine: str) -> Score:
-    """Return ctclassify with an engine."""
-    import ctclassify
+class Ours:
+    """ctclassify with an engine; a short article goes to it as text, which it splits itself."""
 
-    return ctclassify.load(task["model"], engine=engine).predict_proba
+    def __init__(self, task: dict[str, Any], engine: str) -> None:
+        import ctclassify
+
+        self._classifier = ctclassify.load(task["model"], engine=engine)
+        self.precision = self._classifier.engine.precision
+
+    def __call__(self, texts: list[str]) -> Scores:
+        """Score texts."""
+        return self._classifier.predict_proba(texts)
+
+    def article(self, sentences: list[str]) -> None:
+        """Tag an article of these sentences."""
+        self._classifier.predict_article(" ".join(sentences))
 
 
 CONTENDERS: dict[str, Callable[[dict[str, Any]], Score]] = {
     "transformers pipeline, batch 1": lambda task: pipeline(task, 1),
     "transformers pipeline, batch 32": lambda task: pipeline(task, 32),
     "transformers, sorted batches": transformers_sorted,
-    "SetFit (sentence-transformers + scikit-learn)": setfit,
+    "sentence-transformers + logistic regression": sentence_transformers,
     "spaCy textcat": spacy,
     "ONNX Runtime fp32, sorted batches": onnxruntime,
-    "ctclassify fp32": lambda task: ours(task, "openvino-fp32"),
-    "ctclassify": lambda task: ours(task, "auto"),
+    "ctclassify fp32": lambda task: Ours(task, "openvino-fp32"),
+    "ctclassify": lambda task: Ours(task, "auto"),
+    "ctclassify, smaller model": lambda task: Ours({**task, "model": task["smaller"]}, "auto"),
 }
 """By name, in the order of the report."""
 
-TRAINED = ("SetFit (sentence-transformers + scikit-learn)", "spaCy textcat")
-"""Contenders that cannot run the shipped model and are trained on the project's own articles instead."""
+TRAINED = ("sentence-transformers + logistic regression", "spaCy textcat")
+"""Contenders of other decisions than the shipped model's: a head, or all, is trained on the project's own articles."""
 
 
 def peak_mib() -> float:
@@ -203,11 +218,12 @@ def main(argv: Sequence[str]) -> None:
         if command == "round":
             scores = score(task["texts"])
         elif command == "article":
-            score(task["article"])
+            getattr(score, "article", score)(task["article"])
         elif command == "finish":
             assert scores is not None
             np.save(Path(task["scratch"]) / f"{list(CONTENDERS).index(name)}.npy", scores)
-        answer(seconds=time.perf_counter() - started, peak_mib=peak_mib())
+        precision = getattr(score, "precision", None)
+        answer(seconds=time.perf_counter() - started, peak_mib=peak_mib(), precision=precision)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def export_onnx(model_folder: Path, scratch: Path) -> None:
     )
 
 
-def train_setfit(model_folder: Path, scratch: Path, sentences: LabelledSentences, label_names: Sequence[str]) -> None:
+def train_head(model_folder: Path, scratch: Path, sentences: LabelledSentences, label_names: Sequence[str]) -> None:
     """Save the shipped encoder for sentence-transformers, and a head fitted to its vectors."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
