@@ -486,6 +486,28 @@ def test_a_comparison_is_printed_and_stored(tiny_folder, other_folder, mixed, tm
     assert "interval - to -, p = - (paired bootstrap and randomisation test by article; 2 articles)" in printed
 
 
+def test_a_report_of_other_data_is_not_replaced(tiny_folder, mixed, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "metrics.json"
+    run(tiny_folder, mixed, output)
+    run(tiny_folder, mixed, output)  # the same data: scored anew
+    before = output.read_bytes()
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / mixed.name
+    other.write_text('{"text": "A raid.", "labels": []}\n')
+    arguments = ["--model", str(tiny_folder), "--engine", "openvino-fp32", "--data", str(other)]
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "evaluate", lambda *_, **__: pytest.fail("scored"))
+        assert evaluate.main([*arguments, "--output", str(output)]) == 2
+        # Two files of one name are other data, too, if one of them is that of the report.
+        assert evaluate.main([*arguments, str(mixed), "--output", str(output)]) == 2
+    error = capsys.readouterr().err
+    assert f"its report 'mixed' is of {mixed.name} (SHA-256 " in error
+    assert "give this one another --name, or another file as --output" in error
+    assert output.read_bytes() == before
+    assert evaluate.main([*arguments, "--output", str(output), "--name", "other"]) == 0
+    assert set(json.loads(output.read_text())) == {"mixed", "other"}
+
+
 def test_several_models_are_seeds_and_leave_no_file_in_a_folder(tiny_folder, other_folder, mixed, tmp_path):
     first = shutil.copytree(tiny_folder, tmp_path / "first")
     report = run([first, other_folder], mixed, tmp_path / "metrics.json")
