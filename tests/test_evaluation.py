@@ -130,12 +130,21 @@ def test_both_models_are_scored_on_the_same_resamples():
 
 
 def test_documents_are_drawn_whole():
-    # Two documents, one all right, one all wrong: a resample holds 0, 1 or 2 of the right one.
-    y_true = np.ones((20, 1), dtype=np.int8)
-    y_pred = np.repeat([[True], [False]], 10, axis=0)
-    assert document_intervals(y_true, y_pred, ["x"] * 10 + ["y"] * 10, seed=1)["exact_match"] == [0.0, 1.0]
-    apart = document_intervals(y_true, y_pred, [str(i) for i in range(20)], seed=1)["exact_match"]
-    assert 0.2 < apart[0] < 0.5 < apart[1] < 0.8
+    # Ten documents of ten sentences, half of them all right and half all wrong, vary as ten coins do, not as a hundred.
+    y_true = np.ones((100, 1), dtype=np.int8)
+    y_pred = np.repeat([[True], [False]], 50, axis=0)
+    whole = document_intervals(y_true, y_pred, [str(i // 10) for i in range(100)], seed=1)["exact_match"]
+    assert whole == [0.2, 0.8]
+    apart = document_intervals(y_true, y_pred, [str(i) for i in range(100)], seed=1)["exact_match"]
+    assert 0.38 < apart[0] < 0.45 < 0.55 < apart[1] < 0.62
+
+
+@pytest.mark.parametrize("n_documents", [0, 1, MIN_DOCUMENTS - 1])
+def test_few_documents_have_no_interval(n_documents):
+    y_true, _, worse, _ = right_but_in(30, 60 if n_documents else 0)
+    documents = [str(i % n_documents) for i in range(len(y_true))] if n_documents else []
+    found = document_intervals(y_true, worse, documents, seed=1)
+    assert found == {name: [None, None] for name in ("micro_f1", "macro_f1", "exact_match")}
 
 
 def test_no_documents_have_no_difference():
@@ -467,6 +476,7 @@ def test_the_report_has_every_part(tiny_folder, mixed, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "calibration error: pooled 0." in printed
     assert "10% least certain" in printed
+    assert "micro_f1: no 95% interval (undefined, or fewer than 10 articles), bootstrap by article" in printed
 
 
 def test_a_field_that_no_row_has_is_an_error(tiny_folder, mixed, tmp_path, capsys):
@@ -483,7 +493,8 @@ def test_a_comparison_is_printed_and_stored(tiny_folder, other_folder, mixed, tm
     assert report["comparison"]["n_documents"] == 2
     printed = capsys.readouterr().out
     assert "micro-F1 less that of other (0.000): " in printed
-    assert "interval - to -, p = - (paired bootstrap and randomisation test by article; 2 articles)" in printed
+    assert "no 95% interval (undefined, or fewer than 10 articles), p = - (paired" in printed
+    assert "randomisation test by article; 2 articles)" in printed
 
 
 def test_a_report_of_other_data_is_not_replaced(tiny_folder, mixed, tmp_path, monkeypatch, capsys):
@@ -589,6 +600,7 @@ def test_the_page_is_whole_and_needs_nothing_else(page_of, mixed, tmp_path):
     report = json.loads((tmp_path / "metrics.json").read_text())["mixed"]
     for text in ("Comparison", "Seeds", "By genre", "Largest confusions", "What stays with the model", "TF-IDF"):
         assert (text in page) == (text != "TF-IDF")
+    assert "Fewer than 10 articles give no interval." in page
     assert report["data"][0]["sha256"] in page
     assert report["model_folder"]["sha256"]["model.safetensors"] in page
     assert page.count("<svg") == 3

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from training.evaluation.bootstrap import MIN_DOCUMENTS
 
 __all__ = ["markdown_table", "print_report", "shown"]
 
@@ -35,10 +38,7 @@ def print_report(report: dict[str, Any]) -> None:
 
 def _lines(report: dict[str, Any]) -> list[str]:
     """Return the lines below the table."""
-    lines = [
-        f"{key}: 95% interval {shown(low)} to {shown(high)} (bootstrap by article)"
-        for key, (low, high) in report["model"]["intervals"].items()
-    ]
+    lines = [f"{key}: {_interval(ends)}, bootstrap by article" for key, ends in report["model"]["intervals"].items()]
     reliability, least = report["reliability"], report["review"]["least_certain"]
     lines.append(
         f"calibration error: pooled {shown(reliability['pooled']['ece'])}, "
@@ -72,12 +72,19 @@ def _spread_line(spreads: dict[str, Any], average: str, what: str) -> str:
 def _comparison_line(comparison: dict[str, Any], average: str) -> str:
     """Return the line of an average's difference from another model."""
     row = comparison[f"{average}_f1"]
-    low, high = row["interval"]
     return (
         f"{average}-F1 less that of {comparison['model_folder']['name']} ({shown(row['other'])}): "
-        f"{shown(row['difference'])}, 95% interval {shown(low)} to {shown(high)}, p = {shown(row['p_value'])} "
+        f"{shown(row['difference'])}, {_interval(row['interval'])}, p = {shown(row['p_value'])} "
         f"(paired bootstrap and randomisation test by article; {comparison['n_documents']} articles)"
     )
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    """Return an interval in words; its ends are None together."""
+    low, high = ends
+    if low is None or high is None:
+        return f"no 95% interval (undefined, or fewer than {MIN_DOCUMENTS} articles)"
+    return f"95% interval {shown(low)} to {shown(high)}"
 
 
 def markdown_table(report: dict[str, Any]) -> str:
