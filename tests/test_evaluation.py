@@ -241,8 +241,30 @@ def test_no_band_is_no_figure():
 def test_slices_by_hand():
     found = slice_figures(Y_TRUE, Y_PRED, ["u", "u", "v", "v", "v"], DOCUMENTS)
     # u: tp 2 (a, b), fn 1 (a). v: tp 2, fp 3; a: tp 1 fp 1; b: tp 1 fp 1.
-    assert found["u"] == {"n_texts": 2, "n_documents": 1, "micro_f1": 0.8, "macro_f1": round((2 / 3 + 1) / 2, 4)}
-    assert found["v"] == {"n_texts": 3, "n_documents": 2, "micro_f1": round(4 / 7, 4), "macro_f1": round(2 / 3, 4)}
+    assert found["u"] == {
+        "n_texts": 2,
+        "n_documents": 1,
+        "n_positive": 3,
+        "n_false_positive": 0,
+        "micro_f1": 0.8,
+        "macro_f1": round((2 / 3 + 1) / 2, 4),
+    }
+    assert found["v"] == {
+        "n_texts": 3,
+        "n_documents": 2,
+        "n_positive": 2,
+        "n_false_positive": 3,
+        "micro_f1": round(4 / 7, 4),
+        "macro_f1": round(2 / 3, 4),
+    }
+
+
+def test_a_slice_without_a_true_label_has_false_positives_and_no_f1():
+    y_pred = np.zeros((5, 3), dtype=bool)
+    y_pred[3, [0, 2]] = True
+    found = slice_figures(Y_TRUE, y_pred, ["u", "u", "u", "quiet", "u"], DOCUMENTS)["quiet"]
+    assert (found["n_positive"], found["n_false_positive"]) == (0, 2)
+    assert found["micro_f1"] is found["macro_f1"] is None
 
 
 def test_lengths_fall_into_their_slices():
@@ -250,7 +272,8 @@ def test_lengths_fall_into_their_slices():
     assert values == ["1-9", "1-9", "10-19", "10-19", "20-29", "30-39", "40+", "40+"]
     found = slice_figures(Y_TRUE, Y_PRED, ["1-9"] * 5, DOCUMENTS, order=order)
     assert list(found) == order
-    assert found["40+"] == {"n_texts": 0, "n_documents": 0, "micro_f1": None, "macro_f1": None}
+    counts = ("n_texts", "n_documents", "n_positive", "n_false_positive")
+    assert found["40+"] == {**dict.fromkeys(counts, 0), "micro_f1": None, "macro_f1": None}
 
 
 def test_a_date_is_sliced_by_year_and_a_missing_value_shows():
@@ -474,6 +497,10 @@ def test_the_report_has_every_part(tiny_folder, mixed, tmp_path, capsys):
     assert report["slices"]["length in words"]["1-9"]["n_texts"] == 3
     assert len(report["model_folder"]["sha256"]["model.safetensors"]) == 64
     printed = capsys.readouterr().out
+    wrong = report["slices"]["length in words"]["1-9"]["n_false_positive"]
+    row = next(line for line in printed.splitlines() if "1-9" in line)
+    assert [cell.strip() for cell in row.split("│")[2:6]] == ["3", "2", "2", str(wrong)]
+    assert "wire <b>" in printed
     assert "calibration error: pooled 0." in printed
     assert "10% least certain" in printed
     assert "micro_f1: no 95% interval (undefined, or fewer than 10 articles), bootstrap by article" in printed
@@ -601,6 +628,8 @@ def test_the_page_is_whole_and_needs_nothing_else(page_of, mixed, tmp_path):
     for text in ("Comparison", "Seeds", "By genre", "Largest confusions", "What stays with the model", "TF-IDF"):
         assert (text in page) == (text != "TF-IDF")
     assert "Fewer than 10 articles give no interval." in page
+    wrong = report["slices"]["source"]["wcep"]["n_false_positive"]
+    assert re.search(rf'<th scope="row">wcep</th><td>1</td><td>1</td><td>1</td><td>{wrong}</td>', page)
     assert report["data"][0]["sha256"] in page
     assert report["model_folder"]["sha256"]["model.safetensors"] in page
     assert page.count("<svg") == 3

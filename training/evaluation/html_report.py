@@ -183,9 +183,13 @@ def _slices(slices: Mapping[str, Any]) -> str:
     tables = [
         table(
             f"By {field}",
-            ["", "sentences", "articles", "micro F1", "macro F1"],
+            ["", "sentences", "articles", "true labels", "given wrongly", "micro F1", "macro F1"],
             [
-                [name, row["n_texts"], row["n_documents"], figure_cell(row["micro_f1"]), figure_cell(row["macro_f1"])]
+                [
+                    name,
+                    *(row[key] for key in ("n_texts", "n_documents", "n_positive", "n_false_positive")),
+                    *(figure_cell(row[key]) for key in ("micro_f1", "macro_f1")),
+                ]
                 for name, row in values.items()
             ],
         )

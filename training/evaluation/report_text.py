@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from training.evaluation.bootstrap import MIN_DOCUMENTS
 
@@ -14,7 +15,7 @@ __all__ = ["markdown_table", "print_report", "shown"]
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Print one table, a row a label, then the averages, the baseline's F1 in the last column; then more figures."""
+    """Print a table of labels and averages, the baseline's F1 in the last column, then slices and further figures."""
     model, baseline = report["model"], report.get("baseline")
     table = Table(title=f"{model['n_texts']} sentences, {model['n_documents']} articles")
     for heading in ("label", "precision", "recall", "F1", "AP", "support", "TF-IDF F1"):
@@ -32,8 +33,21 @@ def print_report(report: dict[str, Any]) -> None:
         table.add_row(key, "", "", shown(model[key]), "", "", shown(baseline[key]) if baseline else "")
     console = Console()
     console.print(table)
+    for field, values in report["slices"].items():
+        console.print(_slice_table(field, values))
     for line in _lines(report):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _slice_table(field: str, values: dict[str, dict[str, Any]]) -> Table:
+    """Return the table of the slices by a field; names come from the data and are no markup."""
+    table = Table(title=Text(f"by {field}"))
+    for heading in (field, "sentences", "articles", "true labels", "given wrongly", "micro-F1", "macro-F1"):
+        table.add_column(Text(heading), justify="left" if heading == field else "right")
+    for name, row in values.items():
+        counts = [str(row[key]) for key in ("n_texts", "n_documents", "n_positive", "n_false_positive")]
+        table.add_row(Text(name), *counts, shown(row["micro_f1"]), shown(row["macro_f1"]))
+    return table
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
