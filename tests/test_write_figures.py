@@ -155,3 +155,12 @@ def test_figures_that_are_undefined_are_said_to_be(metrics, tmp_path):
     assert code == 0
     assert "No 95% intervals: they take 10 documents with labels at least. Exact label set on - of" in text
     assert "of their sentences" not in text
+
+
+def test_bases_and_cases_that_can_fail_stand_beside_the_cases_where_they_were_counted(metrics, tmp_path):
+    path, _ = metrics
+    assert "| kind | capability | cases | passed |" in page_of(path, tmp_path, "behaviour")[1]
+    changed(path, lambda reports: reports["behaviour"]["capabilities"][0].update(n_bases=1, n_can_fail=2))
+    _, text = page_of(path, tmp_path, "behaviour")
+    assert "| kind | capability | cases | bases | can fail | passed |" in text
+    assert "| fairness | religion | 3 | 1 | 2 | 100.0% |" in text

@@ -22,7 +22,7 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ctclassify.errors import CTClassifyError, DataError
-from training import check_behaviour
+from training import behaviour_tables
 from training.evaluation.bootstrap import MIN_DOCUMENTS
 from training.evaluation.report_text import markdown_table, shown
 from training.files import read_json_object, write_text
@@ -178,7 +178,7 @@ def _band(band: Mapping[str, Any] | None, whose: str) -> str:
 def _behaviour(metrics: Mapping[str, Any]) -> str:
     """Return the pass rates of the behavioural tests."""
     rows: Sequence[Mapping[str, Any]] = metrics["behaviour"]["capabilities"]
-    return check_behaviour.markdown_table(rows)
+    return behaviour_tables.markdown_table(rows)
 
 
 @dataclass(frozen=True)
