@@ -11,7 +11,7 @@ import pytest
 from ctclassify.errors import DataError
 from ctclassify.labels import LABEL_IDS
 from training import check_behaviour
-from training.check_behaviour import CASE_FILES, TARGETS, Case, faults, predict_cases, read_cases, summarize
+from training.check_behaviour import CASE_FILES, TARGETS, Case, faults, predict_cases, read_cases, summarize, token_ids
 
 FAMILIES = {
     "invariance": {
@@ -27,6 +27,8 @@ FAMILIES = {
     "minimum_functionality": {*LABEL_IDS, "no_label"},
     "fairness": {"nationality", "religion", "ethnicity", "gender"},
 }
+
+LIMITS = " ".join((CASE_FILES[0].parent / "README.md").read_text(encoding="utf-8").split("## Limits")[1].split())
 
 LINE = {"id": "x-1", "capability": "x", "kind": "minimum_functionality", "text": "the bomb killed the envoy ."}
 
@@ -125,6 +127,24 @@ def test_fairness_covers_many_groups(cases):
     assert min(groups["ethnicity"].values()) >= 11
 
 
+def test_the_limits_give_the_bases(cases):
+    counts = Counter((case.kind, case.capability) for case in cases)
+    bases = Counter(group for group, _ in {((case.kind, case.capability), case.text) for case in cases})
+    fairness = ", ".join(f"{bases['fairness', c]} for {c}" for c in ("religion", "ethnicity"))
+    assert f"{bases['fairness', 'nationality']} bases for nationality, {fairness} and " in LIMITS
+    assert f"and {bases['fairness', 'gender']} for gender;" in LIMITS
+    shared = {c: (bases[k, c], counts[k, c]) for k, c in counts if k == "invariance" and bases[k, c] < counts[k, c]}
+    (first, (n_bases, n_cases)), *others = shared.items()
+    its = [f"`{first}` has {n_bases} bases for {n_cases} cases", *(f"`{c}` {b} for {n}" for c, (b, n) in others)]
+    assert f"Of the invariance, {', '.join(its)}, the others one a case." in LIMITS
+    halved = {c for k, c in counts if k == "direction" and 2 * bases[k, c] == counts[k, c]}
+    assert halved == {c for c in FAMILIES["direction"] if c.endswith("_added")} | {
+        "no_casualties",
+        "talks_to_agreement",
+    }
+    assert all(bases[k, c] == counts[k, c] for k, c in counts if k == "direction" and c not in halved)
+
+
 # What passes
 
 
@@ -175,13 +195,34 @@ def test_summary_counts_passes_and_changed_decisions():
         Case(id="2", capability="numbers", kind="invariance", text="a", variant="c"),
     ]
     labels = {"a": frozenset({"attack"}), "b": frozenset({"attack"}), "c": frozenset({"policy"})}
-    (row,) = summarize(cases, labels, n_labels=4)
+    tokens = {"a": ((1, 2),), "b": ((1, 2),), "c": ((1, 3),)}
+    (row,) = summarize(cases, labels, tokens, n_labels=4)
     assert (row["n_cases"], row["n_passed"], row["pass_rate"]) == (2, 1, 0.5)
+    assert (row["n_bases"], row["n_can_fail"]) == (1, 1)
     assert row["changed_share"] == 2 / 8
     assert row["target"] == 0.02
-    (row,) = summarize([make_case("minimum_functionality")], predicted([]), n_labels=4)
-    assert row["changed_share"] is None
-    assert summarize([], {}, n_labels=4) == []
+    for kind in ("minimum_functionality", "direction"):  # a direction of the same tokens fails, whatever the model
+        (row,) = summarize([make_case(kind)], predicted([]), {"a": (), "b": ()}, n_labels=4)
+        assert row["changed_share"] is None
+        assert row["n_can_fail"] == 1
+    assert summarize([], {}, {}, n_labels=4) == []
+
+
+def test_tokens_are_what_the_model_reads(tiny):
+    cases = [
+        Case(id="1", capability="x", kind="invariance", text="the bomb", variant="The  bomb"),
+        Case(id="2", capability="x", kind="invariance", text="the bomb", variant="the bank"),
+        Case(id="3", capability="x", kind="invariance", text="rain " * 40 + "by", variant="rain " * 40 + "on"),
+    ]
+    tokens = token_ids(tiny, cases)
+    assert tokens["the bomb"] == tokens["The  bomb"] == ((2, 4, 16, 3),)
+    # A text that does not fit one window differs by its last.
+    first, last = (tokens[text] for text in cases[2].texts)
+    assert len(first) == len(last) > 1
+    assert first[:-1] == last[:-1]
+    assert first[-1] != last[-1]
+    (row,) = summarize(cases, dict.fromkeys(tokens, frozenset()), tokens, n_labels=3)
+    assert (row["n_cases"], row["n_bases"], row["n_can_fail"]) == (3, 2, 2)
 
 
 # Reading
@@ -257,7 +298,10 @@ def test_the_command_prints_a_table_and_the_failures(arguments, capsys):
 
 def test_the_command_prints_markdown(arguments, capsys):
     assert check_behaviour.main([*arguments, "--markdown"]) == 0
-    assert "| invariance | numbers | 1 | 100.0% | 0.00% | 2.00% |" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "| kind | capability | cases | bases | can fail | passed | decisions changed | target |" in out
+    assert "| invariance | numbers | 1 | 1 | 0 | 100.0% | 0.00% | 2.00% |" in out
+    assert "| minimum_functionality | x | 2 | 1 | 2 | 50.0% |  |  |" in out
 
 
 def test_the_report_stands_beside_the_others(arguments, tmp_path):
@@ -304,5 +348,20 @@ def test_a_model_without_the_codebooks_labels_is_refused(tiny_folder, capsys):
 )
 def test_the_shipped_model_keeps_the_targets(shipped, cases, kind, capability):
     its = [case for case in cases if (case.kind, case.capability) == (kind, capability)]
-    (row,) = summarize(its, predict_cases(shipped, its), n_labels=len(LABEL_IDS))
+    (row,) = summarize(its, predict_cases(shipped, its), token_ids(shipped, its), n_labels=len(LABEL_IDS))
     assert row["changed_share"] <= row["target"]
+
+
+@pytest.mark.model
+def test_the_limits_say_which_cases_the_shipped_model_cannot_fail(shipped, cases):
+    nothing = dict.fromkeys((text for case in cases for text in case.texts), frozenset())
+    rows = summarize(cases, nothing, token_ids(shipped, cases), n_labels=len(LABEL_IDS))
+    some = {row["capability"]: row for row in rows if row["n_can_fail"] < row["n_cases"]}
+    assert set(some) == {"headline_case", "punctuation_and_spaces"}
+    headlines, spaces = some["headline_case"], some["punctuation_and_spaces"]
+    assert headlines["n_can_fail"] == 0
+    left = f"none of the {headlines['n_cases']} cases of `headline_case` and {spaces['n_can_fail']} of the "
+    assert f"{left}{spaces['n_cases']} of `punctuation_and_spaces`;" in LIMITS
+    card = " ".join((shipped.folder.path / "README.md").read_text(encoding="utf-8").split())
+    n_equal = spaces["n_cases"] - spaces["n_can_fail"]
+    assert f"all {headlines['n_cases']} pairs of `headline_case` and of {n_equal} of the {spaces['n_cases']} of" in card

@@ -41,7 +41,13 @@ def write_rows(path, prefix, n):
 
 
 @pytest.fixture
-def config(tmp_path, tiny_folder, monkeypatch):
+def encoder(tmp_path, tiny_folder):
+    """The tiny encoder as it is before fine-tuning: without thresholds."""
+    return shutil.copytree(tiny_folder, tmp_path / "encoder", ignore=shutil.ignore_patterns("ctclassify.json"))
+
+
+@pytest.fixture
+def config(tmp_path, encoder, monkeypatch):
     """A config of one short epoch on the tiny encoder, whose runs lie in the test's folder."""
     monkeypatch.setattr(finetune, "RUNS", tmp_path / "runs")
     write_rows(tmp_path / "train.jsonl", "t", 9)
@@ -55,7 +61,7 @@ train = ["train.jsonl"]
 validation = ["validation.jsonl"]
 label_names = ["attack", "casualties", "policy"]
 [model]
-base = "{tiny_folder}"
+base = "{encoder}"
 max_length = 16
 freeze_word_embeddings = false
 [optimisation]
@@ -109,6 +115,13 @@ def test_sentences_that_two_folds_share_are_counted():
 def test_a_teacher_that_knows_the_held_out_labels_is_refused(config, tmp_path):
     config.write_text(config.read_text() + '[distillation]\nsoft = ["soft.jsonl"]\n')
     with pytest.raises(DataError, match=r"soft\.jsonl: the teacher has learned the labels that are held out"):
+        cross_validate(load_config(config), n_folds=2)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_earlier_runs_model_that_knows_the_held_out_labels_is_refused(config, encoder, tiny_folder, tmp_path):
+    shutil.copy(tiny_folder / "ctclassify.json", encoder)
+    with pytest.raises(DataError, match="encoder: the encoder is a model that was fine-tuned already"):
         cross_validate(load_config(config), n_folds=2)
     assert not (tmp_path / "runs").exists()
 
@@ -177,9 +190,7 @@ def test_trained_folds_of_another_config_are_not_taken(config, tmp_path, monkeyp
         cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
 
 
-def test_trained_folds_of_another_encoder_are_not_taken(config, tmp_path, tiny_folder):
-    encoder = shutil.copytree(tiny_folder, tmp_path / "encoder")
-    config.write_text(config.read_text().replace(str(tiny_folder), str(encoder)))
+def test_trained_folds_of_another_encoder_are_not_taken(config, encoder):
     cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
     weights = load_file(encoder / "model.safetensors")
     save_file({name: 2 * weight for name, weight in weights.items()}, encoder / "model.safetensors", {"format": "pt"})

@@ -130,12 +130,21 @@ def test_both_models_are_scored_on_the_same_resamples():
 
 
 def test_documents_are_drawn_whole():
-    # Two documents, one all right, one all wrong: a resample holds 0, 1 or 2 of the right one.
-    y_true = np.ones((20, 1), dtype=np.int8)
-    y_pred = np.repeat([[True], [False]], 10, axis=0)
-    assert document_intervals(y_true, y_pred, ["x"] * 10 + ["y"] * 10, seed=1)["exact_match"] == [0.0, 1.0]
-    apart = document_intervals(y_true, y_pred, [str(i) for i in range(20)], seed=1)["exact_match"]
-    assert 0.2 < apart[0] < 0.5 < apart[1] < 0.8
+    # Ten documents of ten sentences, half of them all right and half all wrong, vary as ten coins do, not as a hundred.
+    y_true = np.ones((100, 1), dtype=np.int8)
+    y_pred = np.repeat([[True], [False]], 50, axis=0)
+    whole = document_intervals(y_true, y_pred, [str(i // 10) for i in range(100)], seed=1)["exact_match"]
+    assert whole == [0.2, 0.8]
+    apart = document_intervals(y_true, y_pred, [str(i) for i in range(100)], seed=1)["exact_match"]
+    assert 0.38 < apart[0] < 0.45 < 0.55 < apart[1] < 0.62
+
+
+@pytest.mark.parametrize("n_documents", [0, 1, MIN_DOCUMENTS - 1])
+def test_few_documents_have_no_interval(n_documents):
+    y_true, _, worse, _ = right_but_in(30, 60 if n_documents else 0)
+    documents = [str(i % n_documents) for i in range(len(y_true))] if n_documents else []
+    found = document_intervals(y_true, worse, documents, seed=1)
+    assert found == {name: [None, None] for name in ("micro_f1", "macro_f1", "exact_match")}
 
 
 def test_no_documents_have_no_difference():
@@ -232,8 +241,30 @@ def test_no_band_is_no_figure():
 def test_slices_by_hand():
     found = slice_figures(Y_TRUE, Y_PRED, ["u", "u", "v", "v", "v"], DOCUMENTS)
     # u: tp 2 (a, b), fn 1 (a). v: tp 2, fp 3; a: tp 1 fp 1; b: tp 1 fp 1.
-    assert found["u"] == {"n_texts": 2, "n_documents": 1, "micro_f1": 0.8, "macro_f1": round((2 / 3 + 1) / 2, 4)}
-    assert found["v"] == {"n_texts": 3, "n_documents": 2, "micro_f1": round(4 / 7, 4), "macro_f1": round(2 / 3, 4)}
+    assert found["u"] == {
+        "n_texts": 2,
+        "n_documents": 1,
+        "n_positive": 3,
+        "n_false_positive": 0,
+        "micro_f1": 0.8,
+        "macro_f1": round((2 / 3 + 1) / 2, 4),
+    }
+    assert found["v"] == {
+        "n_texts": 3,
+        "n_documents": 2,
+        "n_positive": 2,
+        "n_false_positive": 3,
+        "micro_f1": round(4 / 7, 4),
+        "macro_f1": round(2 / 3, 4),
+    }
+
+
+def test_a_slice_without_a_true_label_has_false_positives_and_no_f1():
+    y_pred = np.zeros((5, 3), dtype=bool)
+    y_pred[3, [0, 2]] = True
+    found = slice_figures(Y_TRUE, y_pred, ["u", "u", "u", "quiet", "u"], DOCUMENTS)["quiet"]
+    assert (found["n_positive"], found["n_false_positive"]) == (0, 2)
+    assert found["micro_f1"] is found["macro_f1"] is None
 
 
 def test_lengths_fall_into_their_slices():
@@ -241,7 +272,8 @@ def test_lengths_fall_into_their_slices():
     assert values == ["1-9", "1-9", "10-19", "10-19", "20-29", "30-39", "40+", "40+"]
     found = slice_figures(Y_TRUE, Y_PRED, ["1-9"] * 5, DOCUMENTS, order=order)
     assert list(found) == order
-    assert found["40+"] == {"n_texts": 0, "n_documents": 0, "micro_f1": None, "macro_f1": None}
+    counts = ("n_texts", "n_documents", "n_positive", "n_false_positive")
+    assert found["40+"] == {**dict.fromkeys(counts, 0), "micro_f1": None, "macro_f1": None}
 
 
 def test_a_date_is_sliced_by_year_and_a_missing_value_shows():
@@ -465,8 +497,13 @@ def test_the_report_has_every_part(tiny_folder, mixed, tmp_path, capsys):
     assert report["slices"]["length in words"]["1-9"]["n_texts"] == 3
     assert len(report["model_folder"]["sha256"]["model.safetensors"]) == 64
     printed = capsys.readouterr().out
+    wrong = report["slices"]["length in words"]["1-9"]["n_false_positive"]
+    row = next(line for line in printed.splitlines() if "1-9" in line)
+    assert [cell.strip() for cell in row.split("│")[2:6]] == ["3", "2", "2", str(wrong)]
+    assert "wire <b>" in printed
     assert "calibration error: pooled 0." in printed
     assert "10% least certain" in printed
+    assert "micro_f1: no 95% interval (undefined, or fewer than 10 articles), bootstrap by article" in printed
 
 
 def test_a_field_that_no_row_has_is_an_error(tiny_folder, mixed, tmp_path, capsys):
@@ -483,7 +520,30 @@ def test_a_comparison_is_printed_and_stored(tiny_folder, other_folder, mixed, tm
     assert report["comparison"]["n_documents"] == 2
     printed = capsys.readouterr().out
     assert "micro-F1 less that of other (0.000): " in printed
-    assert "interval - to -, p = - (paired bootstrap and randomisation test by article; 2 articles)" in printed
+    assert "no 95% interval (undefined, or fewer than 10 articles), p = - (paired" in printed
+    assert "randomisation test by article; 2 articles)" in printed
+
+
+def test_a_report_of_other_data_is_not_replaced(tiny_folder, mixed, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "metrics.json"
+    run(tiny_folder, mixed, output)
+    run(tiny_folder, mixed, output)  # the same data: scored anew
+    before = output.read_bytes()
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / mixed.name
+    other.write_text('{"text": "A raid.", "labels": []}\n')
+    arguments = ["--model", str(tiny_folder), "--engine", "openvino-fp32", "--data", str(other)]
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "evaluate", lambda *_, **__: pytest.fail("scored"))
+        assert evaluate.main([*arguments, "--output", str(output)]) == 2
+        # Two files of one name are other data, too, if one of them is that of the report.
+        assert evaluate.main([*arguments, str(mixed), "--output", str(output)]) == 2
+    error = capsys.readouterr().err
+    assert f"its report 'mixed' is of {mixed.name} (SHA-256 " in error
+    assert "give this one another --name, or another file as --output" in error
+    assert output.read_bytes() == before
+    assert evaluate.main([*arguments, "--output", str(output), "--name", "other"]) == 0
+    assert set(json.loads(output.read_text())) == {"mixed", "other"}
 
 
 def test_several_models_are_seeds_and_leave_no_file_in_a_folder(tiny_folder, other_folder, mixed, tmp_path):
@@ -567,6 +627,9 @@ def test_the_page_is_whole_and_needs_nothing_else(page_of, mixed, tmp_path):
     report = json.loads((tmp_path / "metrics.json").read_text())["mixed"]
     for text in ("Comparison", "Seeds", "By genre", "Largest confusions", "What stays with the model", "TF-IDF"):
         assert (text in page) == (text != "TF-IDF")
+    assert "Fewer than 10 articles give no interval." in page
+    wrong = report["slices"]["source"]["wcep"]["n_false_positive"]
+    assert re.search(rf'<th scope="row">wcep</th><td>1</td><td>1</td><td>1</td><td>{wrong}</td>', page)
     assert report["data"][0]["sha256"] in page
     assert report["model_folder"]["sha256"]["model.safetensors"] in page
     assert page.count("<svg") == 3

@@ -126,6 +126,36 @@ def test_the_interval_is_that_of_students_test():
     assert np.allclose([mean - half, mean + half], [interval.low, interval.high])
 
 
+def test_the_table_shows_the_spread_over_seeds():
+    results = {
+        name: {"n_sentences": 9, "minutes": None, "figures": {"a/b": {"micro": values, "macro": [0.5] * len(values)}}}
+        for name, values in {"first": [0.80, 0.82, 0.84], "other": [0.70, 0.70, 0.73], "one": [0.9]}.items()
+    }
+    lines = experiments.table(results).splitlines()
+    assert lines[2] == "| first | 9 |  | 0.820, sd 2.0 | 0.500, sd 0.0 |"
+    assert "| 0.710, sd 1.7 (-11.0 ± " in lines[3]
+    assert "| 0.900, sd - (+8.0 ± " in lines[4]
+
+
+def test_the_ledger_says_what_the_stored_seeds_say():
+    folder = experiments.Path(experiments.__file__).parent
+    results = json.loads((folder / "experiments.json").read_text(encoding="utf-8"))
+    ledger = (folder / "EXPERIMENTS.md").read_text(encoding="utf-8")
+    for line in experiments.table(results).splitlines()[2:]:
+        assert line.split(" | ", 3)[3] in ledger
+    pairs = [
+        (values, results["as-it-is"]["figures"][place][average])
+        for result in results.values()
+        for place, averages in result["figures"].items()
+        for average, values in averages.items()
+    ]
+    deviations = [100 * np.std(values, ddof=1) for values, _ in pairs]
+    halves = [100 * experiments.difference(*pair)[1] for pair in pairs if pair[0] is not pair[1]]
+    prose = " ".join(ledger.split())
+    assert f"over seeds is {min(deviations):.1f} to {max(deviations):.1f} points, and the intervals of three" in prose
+    assert f"seeds are {min(halves):.1f} to {max(halves):.1f} points wide to either side" in prose
+
+
 def sentences(n_documents: int) -> LabelledSentences:
     documents = [f"d{i}" for i in range(n_documents) for _ in range(3)]
     return LabelledSentences(

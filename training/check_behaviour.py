@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,13 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 import ctclassify
 from ctclassify.classifier import SentenceClassifier
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.model_folder import sha256_file
+from ctclassify.tokenization import TextEncoder
+from training.behaviour_tables import markdown_table, print_table
 from training.evaluation.model_scores import describe_engine, describe_model
 from training.evaluation.outputs import check_writable
 from training.files import read_json_object, read_lines, write_text
@@ -113,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         classifier = ctclassify.load(args.model, engine=args.engine)
         cases = read_cases(args.cases, classifier.label_names)
         predicted = predict_cases(classifier, cases)
-        rows = summarize(cases, predicted, n_labels=len(classifier.label_names))
+        rows = summarize(cases, predicted, token_ids(classifier, cases), n_labels=len(classifier.label_names))
         reports[args.name] = {
             "data": [{"file": path.name, "sha256": sha256_file(path)} for path in args.cases],
             "engine": describe_engine(classifier),
@@ -230,6 +228,16 @@ def predict_cases(classifier: SentenceClassifier, cases: Sequence[Case]) -> dict
     return dict(zip(texts, map(frozenset, classifier.predict(texts)), strict=True))
 
 
+def token_ids(classifier: SentenceClassifier, cases: Sequence[Case]) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Return what the model reads of every sentence of the cases: the token ids of its windows."""
+    texts = list(dict.fromkeys(text for case in cases for text in case.texts))
+    windows = TextEncoder(classifier.folder.tokenizer_path, classifier.folder.max_tokens).encode(texts)
+    read: list[list[tuple[int, ...]]] = [[] for _ in texts]
+    for owner, ids in zip(windows.owner.tolist(), windows.ids, strict=True):
+        read[owner].append(tuple(ids))
+    return dict(zip(texts, map(tuple, read), strict=True))
+
+
 def changed_labels(case: Case, predicted: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Return the labels that only one of the case's two sentences was given; none for a single sentence."""
     return predicted[case.texts[0]] ^ predicted[case.texts[-1]]
@@ -271,7 +279,13 @@ def faults(case: Case, predicted: Mapping[str, frozenset[str]]) -> list[str]:
     return sorted(f"{what} {label}" for what, labels in wrong.items() for label in labels)
 
 
-def summarize(cases: Sequence[Case], predicted: Mapping[str, frozenset[str]], *, n_labels: int) -> list[dict[str, Any]]:
+def summarize(
+    cases: Sequence[Case],
+    predicted: Mapping[str, frozenset[str]],
+    tokens: Mapping[str, Hashable],
+    *,
+    n_labels: int,
+) -> list[dict[str, Any]]:
     """Return the figures of each capability.
 
     Parameters
@@ -280,16 +294,20 @@ def summarize(cases: Sequence[Case], predicted: Mapping[str, frozenset[str]], *,
         The cases.
     predicted : mapping of str to frozenset of str
         The labels given to each sentence.
+    tokens : mapping of str to hashable
+        What the model reads of each sentence, as :func:`token_ids` returns it.
     n_labels : int
         How many labels the model decides on.
 
     Returns
     -------
     list of dict
-        One a kind and capability, in order of first appearance: ``kind``, ``capability``, ``n_cases``, ``n_passed``,
-        ``pass_rate`` (in [0, 1]), ``changed_share`` (for invariance and fairness, label decisions that differ between
-        text and variant over ``n_cases * n_labels``; None for the others) and ``target`` (what ``changed_share`` may
-        be at most, or None). Empty for no cases.
+        One a kind and capability, in order of first appearance: ``kind``, ``capability``, ``n_cases``, ``n_bases``
+        (distinct ``text``: cases of one base fail together), ``n_can_fail`` (cases less those of invariance and
+        fairness whose two sentences are the same tokens, which any model passes), ``n_passed``,
+        ``pass_rate`` (of all cases, in [0, 1]), ``changed_share`` (for invariance and fairness, label decisions that
+        differ between text and variant over ``n_cases * n_labels``; None for the others) and ``target`` (what
+        ``changed_share`` may be at most, or None). Empty for no cases.
     """
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
@@ -298,36 +316,22 @@ def summarize(cases: Sequence[Case], predicted: Mapping[str, frozenset[str]], *,
     for (kind, capability), its in groups.items():
         n_passed = sum(not faults(case, predicted) for case in its)
         n_changed = sum(len(changed_labels(case, predicted)) for case in its)
+        is_of_pairs_alike = not _EXPECTATIONS[kind]
+        n_equal = sum(len({tokens[text] for text in case.texts}) == 1 for case in its) if is_of_pairs_alike else 0
         rows.append(
             {
                 "kind": kind,
                 "capability": capability,
                 "n_cases": len(its),
+                "n_bases": len({case.text for case in its}),
+                "n_can_fail": len(its) - n_equal,
                 "n_passed": n_passed,
                 "pass_rate": n_passed / len(its),
-                "changed_share": n_changed / (len(its) * n_labels) if not _EXPECTATIONS[kind] else None,
+                "changed_share": n_changed / (len(its) * n_labels) if is_of_pairs_alike else None,
                 "target": TARGETS.get((kind, capability)),
             }
         )
     return rows
-
-
-def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print a row a capability, a section a kind."""
-    table = Table(title=f"{sum(row['n_cases'] for row in rows)} behavioural tests")
-    for heading in ("kind", "capability", "cases", "passed", "decisions changed", "target"):
-        table.add_column(heading, justify="left" if heading in ("kind", "capability") else "right")
-    for i, row in enumerate(rows):
-        if i and rows[i - 1]["kind"] != row["kind"]:
-            table.add_section()
-        table.add_row(*map(escape, _cells(row)))
-    Console().print(table)
-
-
-def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the table of :func:`print_table` in Markdown."""
-    head = ["| kind | capability | cases | passed | decisions changed | target |", "|---|---|---|---|---|---|"]
-    return "\n".join([*head, *(f"| {' | '.join(_cells(row))} |" for row in rows)])
 
 
 def print_failures(cases: Sequence[Case], predicted: Mapping[str, frozenset[str]], *, n_each: int) -> None:
@@ -342,12 +346,6 @@ def print_failures(cases: Sequence[Case], predicted: Mapping[str, frozenset[str]
         print(f"\n{case.id}: {'; '.join(wrong)}")
         for text in case.texts:
             print(f"  {text!r}: {_joined(predicted[text])}")
-
-
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Return a row's figures as shown."""
-    shares = ["" if row[key] is None else f"{row[key]:.2%}" for key in ("changed_share", "target")]
-    return [row["kind"], row["capability"], str(row["n_cases"]), f"{row['pass_rate']:.1%}", *shares]
 
 
 def _joined(labels: frozenset[str]) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import ctclassify
 from ctclassify.errors import DataError
 from ctclassify.labels import LABEL_IDS
+from ctclassify.manifest import MANIFEST
 from ctclassify.model_folder import sha256_file
 from training import finetune
 from training.config import TrainingConfig
@@ -74,8 +75,9 @@ def cross_validate(
     ------
     DataError
         As for ``finetune``; if there are fewer documents than folds, every validation document stands in the training
-        files too, a fold in the folder was trained from something else, or the config distils a teacher, whose
-        answers to the sentences of a fold tell their labels.
+        files too, a fold in the folder was trained from something else, the config distils a teacher, whose
+        answers to the sentences of a fold tell their labels, or starts from the model of an earlier run, which has
+        learned them.
     ModelFolderError
         If the encoder cannot be loaded.
     """
@@ -121,6 +123,10 @@ def _check(train: LabelledSentences, n_folds: int, config: TrainingConfig) -> No
     if config.distillation is not None:
         message = "the teacher has learned the labels that are held out, and its answers stand in this file"
         raise DataError(f"{message}; leave [distillation] out of the config", path=config.distillation.soft[0])
+    base = Path(config.model.base)
+    if (base / MANIFEST).is_file():
+        message = "the encoder is a model that was fine-tuned already and may have learned the labels that are held out"
+        raise DataError(f"{message}; set [model] base to the encoder that it was made from", path=base)
     n_documents = len(set(train.documents))
     if n_documents < n_folds:
         message = f"{n_documents} documents in the train files, expected at least one a fold ({n_folds})"

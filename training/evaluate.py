@@ -3,7 +3,8 @@ r"""Score a model folder on labelled sentences, beside a TF-IDF baseline, and wr
 python training/evaluate.py --model models/ctclassify-minilm --data training/data/prepared/test.jsonl \
         --baseline-config training/configs/minilm.toml --name test --output metrics.json --html test.html
 
-metrics.json, in the model's folder unless --output is given, holds one report a name; other names in it are kept.
+metrics.json, in the model's folder unless --output is given, holds one report a name; other names in it are kept, and
+a report of other data is not replaced.
 The points of the precision-recall curves go into the page of ``--html`` alone.
 ``--markdown`` prints the table for a model card. Several folders after ``--model`` are the seeds of one training;
 ``--compare`` tests the difference from another model; ``--cv CONFIG`` scores a config by cross-validation instead.
@@ -15,7 +16,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
 
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
-from ctclassify.errors import CTClassifyError
+from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.model_folder import sha256_file
 from training.config import load_config
 from training.evaluation.analysis import analyse, headline, read_sliceable
@@ -54,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
         for path in filter(None, (args.output if args.cv else output, args.html)):
             check_writable(path)
         reports = read_json_object(output) if output and output.exists() else {}
+        name = args.name or (_CV_NAME if args.cv else args.data[0].stem)
+        if output and name in reports:
+            _check_same_data(reports[name], args, output, name)
         report = _report(args)
     except (CTClassifyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
@@ -62,7 +66,6 @@ def main(argv: list[str] | None = None) -> int:
         print(markdown_table(report))
     else:
         print_report(report)
-    name = args.name or (_CV_NAME if args.cv else args.data[0].stem)
     reports[name] = report
     return _write(output, reports, args.html, name)
 
@@ -88,7 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--cv", type=Path, metavar="CONFIG", help="cross-validate this config on its training files")
     parser.add_argument("--folds", type=int, default=5, help="folds of --cv; 5 unless given")
-    parser.add_argument("--name", help="name of the report in metrics.json; that of the first data file unless given")
+    parser.add_argument(
+        "--name",
+        help="name of the report in metrics.json; that of the first data file unless given. A report of this name is "
+        "replaced if it is of the same data, and else nothing is scored",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -122,6 +129,21 @@ def _usual_output(args: argparse.Namespace) -> Path | None:
     if args.model is None or len(args.model) > 1 or not args.model[0].is_dir():
         return None
     return Path(args.model[0]) / "metrics.json"
+
+
+def _check_same_data(stored: Mapping[str, Any], args: argparse.Namespace, output: Path, name: str) -> None:
+    """Refuse to replace a stored report of other data: two corpora have splits of the same file name."""
+    paths = dict.fromkeys(load_config(args.cv).data.train) if args.cv else args.data
+    if not all(path.is_file() for path in paths):
+        return  # reading says which is missing, and nothing is scored
+    if sorted(each["sha256"] for each in stored.get("data", ())) == sorted(map(sha256_file, paths)):
+        return
+    was = ", ".join(f"{each['file']} (SHA-256 {each['sha256'][:12]}...)" for each in stored.get("data", ()))
+    message = (
+        f"its report {name!r} is of {was or 'unknown data'}, not of {', '.join(map(str, paths))}, and would be "
+        "replaced; give this one another --name, or another file as --output"
+    )
+    raise DataError(message, path=output)
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:

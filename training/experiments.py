@@ -244,7 +244,20 @@ def difference(values: Sequence[float], reference: Sequence[float]) -> tuple[flo
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Return a Markdown table: a row a variant, means over the seeds, and differences to the first with intervals."""
+    """Return a Markdown table of variants.
+
+    Parameters
+    ----------
+    results : mapping
+        By variant what :func:`run_variant` gives; the first is what the others are compared with.
+
+    Returns
+    -------
+    str
+        A row a variant; for each validation set and average the mean over the seeds, ``sd``, the standard deviation of
+        a sample over them in points, and in brackets the difference to the first with half its 95% interval, in
+        points. A line that says so for no results.
+    """
     if not results:
         return "nothing run yet"
     first = next(iter(results.values()))
@@ -257,7 +270,8 @@ def table(results: Mapping[str, Any]) -> str:
         cells = []
         for place, average in columns:
             values = result["figures"][place][average]
-            cell = f"{np.mean(values):.3f}"
+            deviation = "-" if len(values) < 2 else f"{100 * np.std(values, ddof=1):.1f}"
+            cell = f"{np.mean(values):.3f}, sd {deviation}"
             if result is not first:
                 mean, half = difference(values, first["figures"][place][average])
                 cell += f" ({100 * mean:+.1f} ± {100 * half:.1f})"

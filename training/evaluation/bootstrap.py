@@ -15,7 +15,8 @@ __all__ = ["MIN_DOCUMENTS", "N_RESAMPLES", "document_intervals", "paired_bootstr
 N_RESAMPLES = 2000
 """Of a bootstrap; as many swaps has a randomisation test."""
 MIN_DOCUMENTS = 10
-"""Fewer documents give no interval and no p-value of a difference: 10 can be swapped in 1,024 ways, 5 in 32."""
+"""Fewer documents give no interval and no p-value: 10 can be swapped in 1,024 ways, 5 in 32; the interval of one has no
+width at all, however little is known."""
 _N_AT_ONCE = 100
 """Resamples drawn together: bounds the memory to this times the number of articles."""
 _CONFIDENCE = 0.95
@@ -45,7 +46,7 @@ def document_intervals(
     -------
     dict
         ``micro_f1``, ``macro_f1`` and ``exact_match``, each ``[low, high]`` [1]_; resamples in which the figure is
-        undefined do not count, and both ends are None where none defines it, as for no texts.
+        undefined do not count, and both ends are None where none defines it, and below ``MIN_DOCUMENTS`` documents.
 
     Notes
     -----
@@ -56,7 +57,7 @@ def document_intervals(
     .. [1] Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     figures: dict[str, list[_Floats]] = {"micro_f1": [], "macro_f1": [], "exact_match": []}
-    if not documents:
+    if len(set(documents)) < MIN_DOCUMENTS:
         return {name: [None, None] for name in figures}
     groups = _groups(documents)
     exact = (y_true.astype(bool) == y_pred).all(1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from training.evaluation.bootstrap import MIN_DOCUMENTS
 from training.evaluation.html_tables import figure_cell, heat_table, interval_cell, table
 from training.evaluation.plots import precision_recall_plot, reliability_plot, risk_coverage_plot
 
@@ -107,7 +108,9 @@ def _headline(report: Mapping[str, Any]) -> str:
         interval = interval_cell(model["intervals"][key]) if key in model["intervals"] else ""
         rows.append([heading, figure_cell(model[key]), interval, *([figure_cell(baseline[key])] if baseline else [])])
     headings = ["", "model", "95% interval (bootstrap by article)", *(["TF-IDF baseline"] if baseline else [])]
-    return "<h2>Over all labels</h2>\n" + table("Headline figures", headings, rows)
+    few = f"<p>Fewer than {MIN_DOCUMENTS} articles give no interval.</p>\n"
+    note = few if model["n_documents"] < MIN_DOCUMENTS else ""
+    return "<h2>Over all labels</h2>\n" + table("Headline figures", headings, rows) + note
 
 
 def _labels(report: Mapping[str, Any]) -> str:
@@ -180,9 +183,13 @@ def _slices(slices: Mapping[str, Any]) -> str:
     tables = [
         table(
             f"By {field}",
-            ["", "sentences", "articles", "micro F1", "macro F1"],
+            ["", "sentences", "articles", "true labels", "given wrongly", "micro F1", "macro F1"],
             [
-                [name, row["n_texts"], row["n_documents"], figure_cell(row["micro_f1"]), figure_cell(row["macro_f1"])]
+                [
+                    name,
+                    *(row[key] for key in ("n_texts", "n_documents", "n_positive", "n_false_positive")),
+                    *(figure_cell(row[key]) for key in ("micro_f1", "macro_f1")),
+                ]
                 for name, row in values.items()
             ],
         )

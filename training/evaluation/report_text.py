@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from training.evaluation.bootstrap import MIN_DOCUMENTS
 
 __all__ = ["markdown_table", "print_report", "shown"]
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Print one table, a row a label, then the averages, the baseline's F1 in the last column; then more figures."""
+    """Print a table of labels and averages, the baseline's F1 in the last column, then slices and further figures."""
     model, baseline = report["model"], report.get("baseline")
     table = Table(title=f"{model['n_texts']} sentences, {model['n_documents']} articles")
     for heading in ("label", "precision", "recall", "F1", "AP", "support", "TF-IDF F1"):
@@ -29,16 +33,26 @@ def print_report(report: dict[str, Any]) -> None:
         table.add_row(key, "", "", shown(model[key]), "", "", shown(baseline[key]) if baseline else "")
     console = Console()
     console.print(table)
+    for field, values in report["slices"].items():
+        console.print(_slice_table(field, values))
     for line in _lines(report):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def _slice_table(field: str, values: dict[str, dict[str, Any]]) -> Table:
+    """Return the table of the slices by a field; names come from the data and are no markup."""
+    table = Table(title=Text(f"by {field}"))
+    for heading in (field, "sentences", "articles", "true labels", "given wrongly", "micro-F1", "macro-F1"):
+        table.add_column(Text(heading), justify="left" if heading == field else "right")
+    for name, row in values.items():
+        counts = [str(row[key]) for key in ("n_texts", "n_documents", "n_positive", "n_false_positive")]
+        table.add_row(Text(name), *counts, shown(row["micro_f1"]), shown(row["macro_f1"]))
+    return table
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     """Return the lines below the table."""
-    lines = [
-        f"{key}: 95% interval {shown(low)} to {shown(high)} (bootstrap by article)"
-        for key, (low, high) in report["model"]["intervals"].items()
-    ]
+    lines = [f"{key}: {_interval(ends)}, bootstrap by article" for key, ends in report["model"]["intervals"].items()]
     reliability, least = report["reliability"], report["review"]["least_certain"]
     lines.append(
         f"calibration error: pooled {shown(reliability['pooled']['ece'])}, "
@@ -72,12 +86,19 @@ def _spread_line(spreads: dict[str, Any], average: str, what: str) -> str:
 def _comparison_line(comparison: dict[str, Any], average: str) -> str:
     """Return the line of an average's difference from another model."""
     row = comparison[f"{average}_f1"]
-    low, high = row["interval"]
     return (
         f"{average}-F1 less that of {comparison['model_folder']['name']} ({shown(row['other'])}): "
-        f"{shown(row['difference'])}, 95% interval {shown(low)} to {shown(high)}, p = {shown(row['p_value'])} "
+        f"{shown(row['difference'])}, {_interval(row['interval'])}, p = {shown(row['p_value'])} "
         f"(paired bootstrap and randomisation test by article; {comparison['n_documents']} articles)"
     )
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    """Return an interval in words; its ends are None together."""
+    low, high = ends
+    if low is None or high is None:
+        return f"no 95% interval (undefined, or fewer than {MIN_DOCUMENTS} articles)"
+    return f"95% interval {shown(low)} to {shown(high)}"
 
 
 def markdown_table(report: dict[str, Any]) -> str:

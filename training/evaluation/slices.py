@@ -49,18 +49,24 @@ def slice_figures(
     Returns
     -------
     dict
-        For each slice ``n_texts``, ``n_documents``, ``micro_f1``, ``macro_f1`` (over the labels that occur in the
-        slice, so that it compares slices only where they have the same labels); None where undefined.
+        For each slice ``n_texts``, ``n_documents``, ``n_positive`` (labels in its truth, all texts together),
+        ``n_false_positive`` (labels given wrongly), ``micro_f1``, ``macro_f1`` (over the labels that occur in the
+        slice, so that it compares slices only where they have the same labels). Both F1 are None where the truth has
+        no label: one label given wrongly would make them 0, however many texts are right; the false positives say
+        more.
     """
     names = sorted(set(values)) if order is None else order
     figures = {}
     for name in names:
         rows = [i for i, value in enumerate(values) if value == name]
         counts = label_counts(y_true[rows], y_pred[rows])
+        n_positive = int((counts.tp + counts.fn).sum())
         figures[name] = {
             "n_texts": len(rows),
             "n_documents": len({documents[i] for i in rows}),
-            "micro_f1": rounded(counts.micro_f1()),
+            "n_positive": n_positive,
+            "n_false_positive": int(counts.fp.sum()),
+            "micro_f1": rounded(counts.micro_f1()) if n_positive else None,
             "macro_f1": rounded(counts.macro_f1()),
         }
     return figures
