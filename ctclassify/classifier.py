@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import Lock
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +18,9 @@ from ctclassify.article import Article, Sentence
 from ctclassify.decoding import names_of_rows
 from ctclassify.engines.base import Engine
 from ctclassify.engines.selection import import_ahead, make_engine
-from ctclassify.errors import InputTypeError, ModelFolderError
+from ctclassify.errors import CTClassifyError, InputTypeError, ModelFolderError
 from ctclassify.inference import TEXTS_AT_ONCE, PreparedTexts, SentenceScorer, map_ahead
+from ctclassify.inputs import checked_texts, gather_articles, is_no_sequence, type_name
 from ctclassify.model_folder import ModelFolder, read_model_folder
 from ctclassify.review import expected_errors
 from ctclassify.shipped import shipped_model_path
@@ -26,11 +30,8 @@ from ctclassify.tokenization import TextEncoder
 
 __all__ = ["SentenceClassifier", "load"]
 
-_STREAM_CHARACTERS = 1 << 18
-"""Characters of article text that ``predict_stream`` gathers before it computes."""
-
-_STREAM_ARTICLES = 1 << 9
-"""The same in articles, so that short and empty ones do not pile up."""
+_LOADING = Lock()
+"""Held while a classifier that was sent is loaded, so that threads of one process do not load it twice."""
 
 
 def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceClassifier:
@@ -59,21 +60,38 @@ def load(model: str | Path | None = None, *, engine: str = "auto") -> SentenceCl
     import_ahead(engine)
     folder = read_model_folder(shipped_model_path() if model is None else Path(model))
     classifier = SentenceClassifier(folder, make_engine(engine, folder))
-    where = None if model is None else str(folder.path.absolute())
-    classifier._loaded_by = (where, engine, dict(folder.checksums))
+    classifier._loaded_by = (None if model is None else str(folder.path.absolute()), engine)
     return classifier
 
 
-def _load_again(model: str | None, engine: str, checksums: Mapping[str, str]) -> SentenceClassifier:
-    """Load in another process the model that a classifier was sent from."""
+@lru_cache(maxsize=8)
+def _load_again(model: str | None, engine: str, identity: str) -> SentenceClassifier:
+    """Load in another process the model that a classifier was sent from: once a process, however often it is sent."""
     classifier = load(model, engine=engine)
-    if classifier.folder.checksums != checksums:
+    if _identity(classifier.folder) != identity:
         raise ModelFolderError(
-            f"{classifier.folder.path}: holds another model than the process that sent the classifier; install the "
-            "same version there, or give the same folder",
+            f"{classifier.folder.path}: holds another model than the process that sent the classifier, or other "
+            "thresholds; install the same version there, or give the same folder",
             path=classifier.folder.path,
         )
     return classifier
+
+
+def _identity(folder: ModelFolder) -> str:
+    """Return what two folders have in common that give the same labels."""
+    return json.dumps([folder.checksums, folder.manifest.to_dict()], sort_keys=True)
+
+
+def _receive(model: str | None, engine: str, identity: str) -> SentenceClassifier:
+    """Return a classifier that was sent here; one that cannot be loaded says why when it is used.
+
+    An error on arrival would never reach the sender: a pool loses the task and waits for ever.
+    """
+    try:
+        with _LOADING:
+            return _load_again(model, engine, identity)
+    except CTClassifyError as error:
+        return _NotLoaded(error)
 
 
 class SentenceClassifier:
@@ -90,8 +108,8 @@ class SentenceClassifier:
     -----
     One input, one output, in order, always. A blank text (empty, or whitespace alone) has probability 0 for every
     label. The same input gives the same output for one engine and number of threads. Sent to another process
-    (multiprocessing, joblib, Ray, Spark), a classifier travels as the folder's name and checksums, and is loaded anew
-    there.
+    (multiprocessing, joblib, Ray, Spark), a classifier travels as the folder's name and checksums, and is loaded there
+    once. Where it cannot be, using it raises the error.
     """
 
     def __init__(self, folder: ModelFolder, engine: Engine) -> None:
@@ -106,13 +124,13 @@ class SentenceClassifier:
                 path=folder.tokenizer_path,
             )
         self._scorer = SentenceScorer(encoder, engine, len(folder.label_names))
-        self._loaded_by: tuple[str | None, str, dict[str, str]] | None = None
+        self._loaded_by: tuple[str | None, str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what loads this classifier in another process; neither weights nor engine are pickled."""
         if self._loaded_by is None:
             raise TypeError("a classifier that ctclassify.load did not make cannot be sent; load one in each process")
-        return _load_again, self._loaded_by
+        return _receive, (*self._loaded_by, _identity(self.folder))
 
     def __repr__(self) -> str:
         """Return the model's folder name, its number of labels and what runs it."""
@@ -176,7 +194,7 @@ class SentenceClassifier:
             If ``texts`` is a bare ``str``, a set, a mapping, a table or no iterable, or an item is not a ``str``; it
             names the item.
         """
-        return self._calibrated(self._scorer.score(_checked_texts(texts))[0])
+        return self._calibrated(self._scorer.score(checked_texts(texts))[0])
 
     def predict(self, texts: Sequence[str], *, thresholds: Thresholds = None) -> list[tuple[str, ...]]:
         """Return the labels of each text.
@@ -277,7 +295,7 @@ class SentenceClassifier:
             As for :meth:`predict`.
         """
         if not isinstance(text, str):
-            raise InputTypeError(f"predict_article: expected one article as a str, got {_type_name(text)}")
+            raise InputTypeError(f"predict_article: expected one article as a str, got {type_name(text)}")
         return self._tag(self._split([text]), self._limits(thresholds))[0]
 
     def predict_stream(self, articles: Iterable[str], *, thresholds: Thresholds = None) -> Iterator[Article]:
@@ -304,9 +322,9 @@ class SentenceClassifier:
         LabelError
             At once, as for :meth:`predict`.
         """
-        if _is_no_sequence(articles):
+        if is_no_sequence(articles):
             raise InputTypeError(
-                f"predict_stream: expected an iterable of articles, got {_type_name(articles)}; "
+                f"predict_stream: expected an iterable of articles, got {type_name(articles)}; "
                 "for one article call predict_article, of a table pass the column of the texts"
             )
         return self._stream(articles, self._limits(thresholds))
@@ -323,7 +341,7 @@ class SentenceClassifier:
 
     def _stream(self, articles: Iterable[str], limits: npt.NDArray[np.float64]) -> Iterator[Article]:
         """Tag articles together, yield them one by one; the next ones are split and tokenised meanwhile."""
-        for split in map_ahead(self._split, _gather(articles)):
+        for split in map_ahead(self._split, gather_articles(articles)):
             yield from self._tag(split, limits)
 
     def _split(self, articles: list[str]) -> _SplitArticles:
@@ -392,6 +410,26 @@ class SentenceClassifier:
         return calibrated
 
 
+class _NotLoaded(SentenceClassifier):
+    """A classifier that was sent and could not be loaded: whatever is asked of it raises the error."""
+
+    def __init__(self, error: CTClassifyError) -> None:
+        object.__setattr__(self, "_error", error)
+
+    def __getattribute__(self, name: str) -> Any:
+        """Raise the error, for a method when it is called: tasks name methods before they can fail."""
+        if name.startswith("__"):
+            return object.__getattribute__(self, name)
+        error = object.__getattribute__(self, "_error")
+
+        def fail(*_: Any, **__: Any) -> NoReturn:
+            raise error
+
+        if callable(getattr(SentenceClassifier, name, None)):
+            return fail
+        raise error
+
+
 class _SplitArticles(NamedTuple):
     """Articles, the spans of each one's sentences, the sentences of all, and what the engine needs of these.
 
@@ -402,51 +440,3 @@ class _SplitArticles(NamedTuple):
     spans: list[list[tuple[int, int]]]
     texts: list[str]
     prepared: PreparedTexts | None
-
-
-def _gather(articles: Iterable[str]) -> Iterator[list[str]]:
-    """Yield lists of articles to tag together; what was read before an error comes before the error."""
-    gathered: list[str] = []
-    n_characters = 0
-    numbered = enumerate(articles)
-    while True:
-        try:
-            i, text = next(numbered)
-            if not isinstance(text, str):
-                raise InputTypeError(f"predict_stream: article {i}: expected str, got {_type_name(text)}")
-        except StopIteration:
-            break
-        except Exception:
-            yield gathered
-            raise
-        gathered.append(text)
-        n_characters += len(text)
-        if n_characters >= _STREAM_CHARACTERS or len(gathered) >= _STREAM_ARTICLES:
-            yield gathered
-            gathered, n_characters = [], 0
-    yield gathered
-
-
-def _checked_texts(texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts once each is known to be a ``str``."""
-    if _is_no_sequence(texts):
-        raise InputTypeError(
-            f"expected a sequence of texts, got {_type_name(texts)}; for one text pass a list: [text], of a table the "
-            "column of the texts"
-        )
-    checked = list(texts)
-    for i, text in enumerate(checked):
-        if not isinstance(text, str):
-            raise InputTypeError(f"texts[{i}]: expected str, got {_type_name(text)}; remove or decode it first")
-    return checked
-
-
-def _is_no_sequence(texts: object) -> bool:
-    """Return whether texts are one text, have no order, or are a table, whose items would be its columns' names."""
-    is_one_or_unordered = isinstance(texts, str | bytes | Set | Mapping)
-    return is_one_or_unordered or hasattr(texts, "columns") or not isinstance(texts, Iterable)
-
-
-def _type_name(value: object) -> str:
-    """Return the name of a value's type."""
-    return type(value).__name__

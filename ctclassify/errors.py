@@ -6,6 +6,7 @@ Each is a :class:`CTClassifyError` and also the matching built-in, so that calle
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "CTClassifyError",
@@ -22,7 +23,18 @@ __all__ = [
 
 
 class CTClassifyError(Exception):
-    """Base of every error that the package raises on purpose."""
+    """Base of every error that the package raises on purpose. Each can be sent from one process to another."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the error again: pools send errors home, and stop dead where one cannot be made there."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[CTClassifyError], args: tuple[Any, ...], fields: dict[str, Any]) -> CTClassifyError:
+    """Return an error with its text and attributes, without the arguments it was first made of."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class InputTypeError(CTClassifyError, TypeError):

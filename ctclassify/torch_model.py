@@ -25,8 +25,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from ctclassify.errors import EngineError, ModelFolderError
-from ctclassify.model_folder import read_weights
+from ctclassify.errors import EngineError
 
 __all__ = [
     "MEAN_POOLING_ARCHITECTURES",
@@ -37,7 +36,7 @@ __all__ = [
     "torch_config",
 ]
 
-_WEIGHTS = "model.safetensors"
+_ADAPTER = "adapter_config.json"
 _REACHING_OUT = frozenset(
     {"adapter_config", "attn_implementation", "auto_map", "experts_implementation", "quantization_config"}
     | {"transformers_weights", "use_kernels"}
@@ -151,33 +150,39 @@ def load_torch_model(folder: Path, config: PretrainedConfig, *, attn_implementat
     Raises
     ------
     EngineError
-        If the class is unknown, the weights cannot be read, or do not fill the model: what is missing would be random.
+        If the class is unknown, the weights cannot be read, or do not fill the model (transformers would leave the rest
+        random), or the folder holds an adapter.
     """
+    if (folder / _ADAPTER).exists():
+        raise EngineError(f"{folder}: {_ADAPTER} would change the model, and no checksum covers it; remove it")
+
+    def load(attention: str) -> Any:
+        return model_class(config).from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            attn_implementation=attention,
+        )
+
     try:
-        with torch.random.fork_rng(devices=[]):  # the random start is thrown away: the caller's numbers stay
-            model = _build(config, attn_implementation)
-        weights = {name: torch.from_numpy(array.copy()) for name, array in read_weights(folder / _WEIGHTS).items()}
-        missing = model.load_state_dict(weights, strict=False).missing_keys
-    except ModelFolderError:
-        raise
+        with torch.random.fork_rng(devices=[]):  # new layers are made at random before they are filled
+            try:
+                model, report = load(attn_implementation)
+            except ValueError:  # what models without sdpa say
+                if attn_implementation != "sdpa":
+                    raise
+                model, report = load("eager")
     except Exception as error:  # transformers raises whatever a strange value meets
         raise EngineError(f"torch cannot load {folder}: {_told(error)}") from error
-    if missing:
-        raise EngineError(f"{folder}: the weights lack {', '.join(sorted(missing)[:3])}; save the model again")
-    return model
-
-
-def _build(config: PretrainedConfig, attn_implementation: str) -> PreTrainedModel:
-    """Return the model that a config describes, with random weights."""
-    kind = model_class(config)
-    make = kind.from_config if kind is AutoModelForSequenceClassification else kind._from_config
-    try:
-        model: PreTrainedModel = make(config, attn_implementation=attn_implementation)
-    except ValueError:
-        if attn_implementation != "sdpa":
-            raise
-        model = make(config, attn_implementation="eager")
-    return model.float()
+    if report["missing_keys"] or report["mismatched_keys"]:
+        lacking = sorted(map(str, {*report["missing_keys"], *report["mismatched_keys"]}))
+        raise EngineError(f"{folder}: the weights lack {', '.join(lacking[:3])}; save the model again")
+    loaded: PreTrainedModel = model
+    return loaded
 
 
 def _told(error: Exception) -> str:

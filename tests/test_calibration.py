@@ -305,6 +305,7 @@ def test_floors_alone_are_chosen_anew(folder, labelled, tmp_path):
     before, after = (json.loads((path / "ctclassify.json").read_text()) for path in (folder, copy))
     assert set(after["threshold_sets"].pop("precision-0.7")) == set(before["thresholds"])
     assert after == before
+    assert calibrate.main([*arguments[:-1], str(tmp_path / "none"), "--only-floors", "--precision-floors"]) == 2
 
 
 def test_ways_of_calibrating_are_compared_and_nothing_is_written(folder, labelled, capsys):

@@ -318,3 +318,16 @@ def test_probabilities_that_are_no_numbers_are_an_error(tiny):
 def test_an_unknown_engine_is_refused_by_name(tiny_folder, engine):
     with pytest.raises(EngineError, match="unknown engine"):
         ctclassify.load(tiny_folder, engine=engine)
+
+
+def test_columns_of_tables_are_taken_whatever_their_library(tiny):
+    pa = pytest.importorskip("pyarrow")
+    pd = pytest.importorskip("pandas")
+    texts = ["A bomb.", "Rain."]
+    expected = tiny.predict_proba(texts)
+    for column in (pa.chunked_array([texts]), pd.Series(texts, index=["columns", "b"]), np.array(texts)):
+        np.testing.assert_array_equal(tiny.predict_proba(column), expected)
+        assert len(list(tiny.predict_stream(column))) == 2
+    for table in (pa.table({"text": texts}), pd.DataFrame({"text": texts})):
+        with pytest.raises(InputTypeError, match="the column of the texts"):
+            tiny.predict(table)

@@ -231,14 +231,20 @@ def test_frozen_layers_stay_and_too_many_are_refused(config, tmp_path, tiny_fold
     assert "freeze_layers is 2, the encoder" in capsys.readouterr().err
 
 
-def test_other_sentences_of_a_held_out_document_are_left_out(tiny_folder, tmp_path):
+def test_other_sentences_of_a_held_out_document_are_left_out(tiny_folder, tmp_path, capsys):
     held_out, texts, output = (tmp_path / name for name in ("test.jsonl", "texts.jsonl", "soft.jsonl"))
     held_out.write_text('{"text": "A bomb.", "labels": [], "key": "1.yaml#0"}\n')
-    rows = [{"text": "A law.", "key": "1.yaml#7"}, {"text": "A raid.", "document": "1.yaml"}, {"text": "Rain."}]
+    rows = [
+        {"text": "A law.", "key": "1.yaml#7"},
+        {"text": "A raid.", "document": "1.yaml"},
+        {"text": "A town.", "id": "1.yaml"},
+        {"text": "Rain.", "id": 7, "document": None},
+    ]
     texts.write_text("".join(json.dumps(row) + "\n" for row in rows))
     arguments = soft_label_arguments(tiny_folder, texts, output)
     assert soft_label.main([*arguments, "--exclude", str(held_out)]) == 0
     assert read_soft_labels([output], LABELS).texts == ("Rain.",)
+    assert "left out 3 lines of held-out documents" in capsys.readouterr().out
 
 
 def test_half_of_a_pair_in_a_text_is_read_as_prediction_reads_it(tiny_folder, tmp_path):

@@ -173,7 +173,7 @@ def test_weights_that_do_not_fit_are_refused(folder, name, n_rows, message):
     resave(folder)
     with pytest.raises(ModelFolderError, match=message):
         ctclassify.load(folder, engine="openvino-fp32")
-    with pytest.raises(EngineError, match="size mismatch"):
+    with pytest.raises(EngineError, match=r"mismatch|the weights lack"):
         ctclassify.load(folder, engine="torch-cpu")
 
 
@@ -209,10 +209,15 @@ def test_a_config_that_reaches_beyond_the_folder_is_read_without_that(folder, ti
     edit_json(folder / "config.json", **changes)
     resave(folder)
     (folder / "evil.py").write_text("raise SystemExit('ran')")
-    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "x/y"}')
     texts = ["A bomb in the town."]
     expected = ctclassify.load(tiny_folder, engine="torch-cpu").predict_proba(texts)
     np.testing.assert_array_equal(ctclassify.load(folder, engine="torch-cpu").predict_proba(texts), expected)
+
+
+def test_an_adapter_beside_the_model_is_refused_where_it_would_be_loaded(folder):
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "x/y"}')
+    with pytest.raises(EngineError, match=r"adapter_config\.json would change the model"):
+        ctclassify.load(folder, engine="torch-cpu")
 
 
 @pytest.mark.parametrize("changes", [{"model_type": "oracle"}, {"hidden_act": "magic"}, {"hidden_size": "wide"}])

@@ -125,6 +125,7 @@ def test_texts_that_lack_too_much_can_be_given_anew(world, capsys):
     whole = (folder / "texts.jsonl").read_text()
     (folder / "texts.jsonl").write_text(json.dumps({"text": SENTENCES["train"][0][0]}) + "\n")
     assert recipe.main(arguments(world)) == 2
-    assert "were not found" in capsys.readouterr().err
+    assert "missing-last.csv: " in capsys.readouterr().err
+    assert (folder / "prepared" / "missing-last.csv").is_file()
     (folder / "texts.jsonl").write_text(whole)
     assert recipe.main(arguments(world)) == 0

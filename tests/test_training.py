@@ -474,7 +474,7 @@ def test_layers_that_cannot_be_kept_are_refused(config, tmp_path, layers, messag
 def test_a_finished_run_with_other_thresholds_is_not_taken_for_the_same(config, tmp_path):
     train_once(load_config(config), tmp_path / "run")
     config.write_text(config.read_text() + "[decision]\nobjective = 'f2'\n")
-    with pytest.raises(DataError, match=r"another \[decision\].*calibrate\.py"):
+    with pytest.raises(DataError, match=r"another \[decision\]; undo the change"):
         train_once(load_config(config), tmp_path / "run")
 
 
@@ -515,7 +515,12 @@ def test_resuming_a_finished_run_of_half_an_epoch_changes_nothing(config, tmp_pa
     ("settings", "names"),
     [
         (transformers.BertConfig(), ["hidden_dropout_prob", "attention_probs_dropout_prob"]),
-        (transformers.DistilBertConfig(), ["dropout", "attention_dropout"]),
+        (transformers.DistilBertConfig(), ["dropout", "seq_classif_dropout", "attention_dropout"]),
+        (transformers.FunnelConfig(), ["hidden_dropout", "attention_dropout"]),
+        (
+            transformers.AlbertConfig(),
+            ["hidden_dropout_prob", "classifier_dropout_prob", "attention_probs_dropout_prob"],
+        ),
         (transformers.ModernBertConfig(), ["mlp_dropout", "embedding_dropout", "attention_dropout"]),
     ],
 )
@@ -544,3 +549,11 @@ def test_a_dropout_that_an_encoder_does_not_have_is_refused():
 )
 def test_depth_is_counted_from_the_head(name, depth):
     assert trainer._depth(name, 6) == depth
+
+
+def test_a_run_from_before_a_field_of_the_decision_is_still_the_same(config, tmp_path):
+    folder = train_once(load_config(config), tmp_path / "run")
+    run = json.loads((folder / "run.json").read_text())
+    del run["config"]["decision"]["objective"]
+    (folder / "run.json").write_text(json.dumps(run))
+    assert train_once(load_config(config), tmp_path / "run") == folder

@@ -65,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         how = _decision(args)
         if args.output is not None and args.output.exists():
             raise FileExistsError(f"{args.output} exists already; name a folder that does not")
+        if args.only_floors and not how.precision_floors:
+            raise DataError("--only-floors: no floor given; name some with --precision-floors", path=args.model)
         if args.compare:
             _print_comparison(args.model, args.data, args.engine)
             return 0
@@ -77,6 +79,26 @@ def main(argv: list[str] | None = None) -> int:
     except (CTClassifyError, OSError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2
+    if args.only_floors:
+        _print_floors(manifest, how.precision_floors)
+    else:
+        _print_decision(manifest, how)
+    print(f"saved {folder}")
+    if (folder / "metrics.json").exists():
+        print(f"{folder / 'metrics.json'} holds figures of the former thresholds: score the model again")
+    return 0
+
+
+def _print_floors(manifest: Manifest, floors: Sequence[float]) -> None:
+    """Print the sets of thresholds for floors of precision, a column each."""
+    print(f"{'':22} {' '.join(f'{floor:>6g}' for floor in floors)}")
+    sets = [manifest.threshold_sets[f"precision-{floor:g}"] for floor in floors]
+    for name in manifest.thresholds:
+        print(f"{name:22} {' '.join(f'{values[name]:6.3f}' for values in sets)}")
+
+
+def _print_decision(manifest: Manifest, how: DecisionConfig) -> None:
+    """Print thresholds and review band."""
     for name, value in manifest.thresholds.items():
         print(f"{name:22} {value:.3f}")
     if manifest.review is not None:
@@ -84,10 +106,6 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{manifest.review.target_precision}")
     elif how.review_precision:
         print(f"no review band reaches micro-precision {how.review_precision}: none was stored")
-    print(f"saved {folder}")
-    if (folder / "metrics.json").exists():
-        print(f"{folder / 'metrics.json'} holds figures of the former thresholds: score the model again")
-    return 0
 
 
 def choose(model: Path, data: list[Path], how: DecisionConfig, *, engine: str = "auto") -> Manifest:

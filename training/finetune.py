@@ -42,9 +42,12 @@ from training.trainer import MultiLabelTrainer
 
 RUNS = Path(__file__).resolve().parent / "runs"
 
-_HIDDEN_DROPOUTS = ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout")
-"""What encoders call it: BERT and its kin the first, DistilBERT the second, ModernBERT the last two."""
-_ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
+_HIDDEN_DROPOUTS = (
+    *("hidden_dropout_prob", "hidden_dropout", "dropout", "dropout_rate", "mlp_dropout", "embedding_dropout"),
+    *("resid_pdrop", "embd_pdrop", "classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout"),
+)
+"""What encoders and heads call it; None in a config stands for another of these, and stays."""
+_ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -240,7 +243,7 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
 
 def _set_dropout(settings: Any, names: tuple[str, ...], field: str, value: float, base: str) -> None:
     """Set a dropout under whatever name an encoder's config has for it."""
-    known = [name for name in names if hasattr(settings, name)]
+    known = [name for name in names if getattr(settings, name, None) is not None]
     for name in known:
         setattr(settings, name, value)
     if not known and value:

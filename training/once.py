@@ -7,7 +7,7 @@ from pathlib import Path
 from ctclassify.errors import DataError
 from ctclassify.labels import LABEL_IDS
 from training import finetune
-from training.config import TrainingConfig
+from training.config import DecisionConfig, TrainingConfig
 from training.data import read_labelled
 from training.encoder import resolve_encoder
 from training.files import read_json_object
@@ -54,9 +54,10 @@ def train_once(config: TrainingConfig, folder: Path) -> Path:
     if found:
         message = f"a finished run of something else, {'; '.join(found)}; undo that, or move the folder away"
         raise DataError(message, path=record)
-    if run["config"].get("decision") != now["config"]["decision"]:
+    if {**DecisionConfig().model_dump(mode="json"), **run["config"].get("decision", {})} != now["config"]["decision"]:
         message = (
-            "a finished run with another [decision]; choose it anew with training/calibrate.py, or undo the change"
+            "a finished run with another [decision]; undo the change, or move the folder away to train anew "
+            "(training/calibrate.py chooses anew for a model folder, outside of this run)"
         )
         raise DataError(message, path=record)
     print(f"{folder}: finished already")

@@ -95,7 +95,7 @@ def _prepare(texts: Sequence[Path]) -> None:
     n_missing = len(missing.read_text(encoding="utf-8").splitlines()) - 1
     n_rows = len(prepare_data.read_standoff(prepare_data.STANDOFF))
     if n_missing > _MOST_MISSING * n_rows:
-        missing.unlink()  # or the next start would take this for done
+        missing = missing.replace(missing.with_name("missing-last.csv"))  # or the next start would take this for done
         message = f"{n_missing} of {n_rows} sentences were not found; give the texts that training/data/README.md names"
         raise DataError(message, path=missing)
 

@@ -61,7 +61,12 @@ def main(argv: list[str] | None = None) -> int:
         excluded = {_key(text) for text in read_sentences(args.exclude)}
         documents = read_documents(args.exclude)
         skipped = set(read_sentences(args.skip))
-        found = dict.fromkeys(read_sentences(args.text, excluded=excluded, excluded_documents=documents))
+        left_out: list[str] = []
+        found = dict.fromkeys(
+            read_sentences(args.text, excluded=excluded, excluded_documents=documents, left_out=left_out)
+        )
+        if args.exclude:
+            print(f"left out {len(left_out)} lines of held-out documents")
         texts = [text for text in found if text not in skipped]
         screen = None if args.screen is None else ctclassify.load(args.screen)
         if screen is not None:
@@ -83,6 +88,7 @@ def read_sentences(
     only_labelled: bool = False,
     excluded: Set[str] = frozenset(),
     excluded_documents: Set[str] = frozenset(),
+    left_out: list[str] | None = None,
 ) -> Iterator[str]:
     """Yield the sentences of JSON lines files.
 
@@ -97,6 +103,8 @@ def read_sentences(
         sentence is one of them is passed over: its other sentences are of the same document.
     excluded_documents : set of str
         Names of held-out documents, as :func:`read_documents` gives them; their lines are passed over.
+    left_out : list of str or None
+        Gets ``FILE:LINE`` of each line that is passed over as held out.
 
     Yields
     ------
@@ -115,9 +123,12 @@ def read_sentences(
                 row = json.loads(line)
                 if only_labelled and not {"labels", "sentences"} & set(row):
                     continue
-                if excluded_documents and document_of(row) in excluded_documents:
-                    continue
-                if excluded and any(_key(part) in excluded for part in candidate_sentences(row["text"])):
+                is_held_out = bool(excluded_documents) and _name(row) in excluded_documents
+                if is_held_out or (
+                    excluded and any(_key(part) in excluded for part in candidate_sentences(row["text"]))
+                ):
+                    if left_out is not None:
+                        left_out.append(f"{path}:{line_number}")
                     continue
                 yield from _sentences(row)
             except (ValueError, TypeError, KeyError) as error:
@@ -126,21 +137,29 @@ def read_sentences(
 
 
 def read_documents(paths: Iterable[Path]) -> set[str]:
-    """Return the names of the documents in JSON lines files, as :func:`training.data.document_of` finds them.
+    """Return the names of the documents in JSON lines files: ``document``, ``key``, or an article's ``id``.
 
     Raises
     ------
     DataError
-        On a line that is no object, or whose name is no string; it names the line.
+        On a line that is no object; it names the line.
     """
     names = set()
     for path in paths:
         for line_number, line in read_lines(path):
             try:
-                names.add(document_of(parse_object(line)))
+                names.add(_name(parse_object(line)))
             except ValueError as error:
                 raise DataError(str(error), path=path, line_number=line_number) from error
     return names - {""}
+
+
+def _name(row: dict[str, Any]) -> str:
+    """Return the name of a row's document, the empty string where it has none that is a string."""
+    is_article = not {"labels", "probabilities"} & set(row)
+    names = [row.get("document"), row.get("key"), row.get("id") if is_article else None]
+    given = {field: name for field, name in zip(("document", "key", "id"), names, strict=True) if isinstance(name, str)}
+    return document_of({"sentences": [], **given}) if given else ""
 
 
 def _sentences(row: dict[str, Any]) -> Iterator[str]:

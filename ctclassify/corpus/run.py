@@ -220,7 +220,6 @@ def run_job(job: Job, out: Path) -> dict[str, Any]:
         folder.log("start", parts=len(commits), **machine(job.classifier))
         if commits:
             job.say(f"{out}: goes on after part {len(commits)}, {sum(c['n_articles'] for c in commits)} articles in")
-            _say_other_machine(job, commits[-1])
         with _open_index(job, folder, len(commits)) as index:
             state = _State(job=job, folder=folder, index=index, commits=commits)
             _tag_all(state)
@@ -232,9 +231,8 @@ def run_job(job: Job, out: Path) -> dict[str, Any]:
         return manifest
 
 
-def _say_other_machine(job: Job, commit: dict[str, Any]) -> None:
+def _say_other_machine(job: Job, commit: dict[str, Any], now: dict[str, Any]) -> None:
     """Say where the rest of a run is computed on another processor than its beginning."""
-    now = machine(job.classifier)
     if commit["machine"] != now:
         job.say(
             f"begun on {commit['machine']}, going on on {now}: probabilities may differ in their last digits "
@@ -267,7 +265,7 @@ def _open_index(job: Job, folder: RunFolder, n_parts: int) -> CorpusIndex:
 
 def _tag_all(state: _State) -> None:
     """Tag and commit every part that is left: a part is written while the next is computed."""
-    job = state.job
+    job, last = state.job, state.commits[-1] if state.commits else None
     with (
         job.tag_parts(job, state.place, len(state.commits)) as tagged,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="ctclassify-write") as writer,
@@ -275,6 +273,9 @@ def _tag_all(state: _State) -> None:
         pending: Future[None] | None = None
         try:
             for done in tagged:
+                if last is not None:
+                    _say_other_machine(job, last, done.machine)
+                    last = None
                 previous, pending = pending, None
                 _finish_commit(state, previous)
                 pending = writer.submit(_commit, state, done)

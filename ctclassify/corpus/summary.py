@@ -21,8 +21,10 @@ UNKNOWN = "unknown"
 """Period or source of articles that name none, or a date in none of the forms of :func:`period_of`."""
 
 _URL = re.compile(r"https?://(?:[^/?#\s@]*@)?(?:www\.)?([^/?#\s:)]+)[^\s)]*", re.IGNORECASE)
-_DATE = re.compile(r"\s*(\d{4})(?:([-/.])(\d\d?)\2(\d\d?)(?!\d)|(\d\d)(\d\d)(?:\d{6})?(?!\d))")
-_EPOCH = re.compile(r"\s*(\d{9,10})(\d{3})?(?:\.\d*)?\s*")
+_DATE = re.compile(r"\s*(\d{4})(?:([-/.])(\d\d?)\2(\d\d?)(?!\d)|(\d\d)(\d\d)((?:\d\d){0,3})(?!\d))")
+_EPOCH = re.compile(r"\s*(?:(\d{9,10})(?:\.\d*)?|(\d{10})\d{3})\s*")
+_YEARS_WITH_TIME = range(1950, 2100)
+"""Years of a compact date that has a time: seconds since 1970 look like earlier ones for years to come."""
 
 
 @dataclass(kw_only=True)
@@ -71,10 +73,10 @@ def period_of(text: str | None, by: str) -> str:
     Parameters
     ----------
     text : str or None
-        ISO 8601 with or without a time, or its parts joined by ``/`` or ``.`` with the year first; ``20240501`` and
-        ``20240501123000``; the form of e-mail and RSS (RFC 2822, ``Wed, 01 May 2024 12:30:00 GMT``, also without
-        weekday or time); seconds or
-        milliseconds since 1970, taken as UTC. Dates like ``01/05/2024`` are not read: day and month may be either.
+        ISO 8601 with or without a time, or its parts joined by ``/`` or ``.`` with the year first; ``20240501``, also
+        with hour, minute and second behind it; the form of e-mail and RSS (RFC 2822, ``Wed, 01 May 2024 12:30:00
+        GMT``, also without weekday or time); seconds or milliseconds since 1970, taken as UTC. Dates like
+        ``01/05/2024`` are not read: day and month may be either.
     by : str
         One of :data:`PERIODS`.
 
@@ -96,10 +98,11 @@ def _date_of(text: str) -> date | None:
     """Return the day of a date as written, None where it is in no known form."""
     try:
         if match := _DATE.match(text):
-            year, month, day = match[1], match[3] or match[5], match[4] or match[6]
-            return date(int(year), int(month), int(day))
+            year, month, day = int(match[1]), int(match[3] or match[5]), int(match[4] or match[6])
+            if not match[7] or (year in _YEARS_WITH_TIME and month <= 12):
+                return date(year, month, day)
         if match := _EPOCH.fullmatch(text):
-            return datetime.fromtimestamp(int(match[1]), tz=UTC).date()
+            return datetime.fromtimestamp(int(match[1] or match[2]), tz=UTC).date()
         return parsedate_to_datetime(text if ":" in text else f"{text} 00:00").date()  # it asks for a time
     except (ValueError, OverflowError):
         return None
