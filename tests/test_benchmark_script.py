@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +55,12 @@ def test_f1_and_changed_decisions(benchmark_script, tiny_folder):
     reference = np.where(truth, 0.9, 0.1).astype(np.float32)
     changed = reference.copy()
     changed[1, 1] = 0.1
-    rows = {benchmark_script._REFERENCE: {}, "ctclassify": {}, benchmark_script.TRAINED[0]: {}}
-    scores = dict(zip(rows, (reference, changed, reference), strict=True))
-    benchmark_script._judge(rows, scores, read_model_folder(tiny_folder), truth)
+    smaller = benchmark_script._SMALLER
+    rows = {benchmark_script._REFERENCE: {}, "ctclassify": {}, benchmark_script.TRAINED[0]: {}, smaller: {}}
+    scores = dict(zip(rows, (reference, changed, reference, reference), strict=True))
+    folder = read_model_folder(tiny_folder)
+    stricter = replace(folder, manifest=replace(folder.manifest, thresholds=dict.fromkeys(folder.label_names, 0.95)))
+    benchmark_script._judge(rows, scores, folder, stricter, truth)
     assert rows["ctclassify"] == {
         "micro_f1": pytest.approx(2 * 2 / (3 + 2)),
         "macro_f1": pytest.approx(0.5),
@@ -65,3 +69,4 @@ def test_f1_and_changed_decisions(benchmark_script, tiny_folder):
     }
     assert rows[benchmark_script._REFERENCE]["micro_f1"] == 1
     assert rows[benchmark_script.TRAINED[0]]["n_changed"] is None
+    assert rows[smaller]["n_changed"] == 3  # by its own thresholds
