@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from ctclassify.errors import ModelFolderError
 
-__all__ = ["BATCH_COST", "TextEncoder", "TokenWindows", "iter_batches", "padded_shape"]
+__all__ = ["BATCH_COST", "TextEncoder", "TokenWindows", "iter_batches", "padded_shape", "without_surrogates"]
 
 BATCH_COST = 32
 """Tokens that the default engine computes in the time that a batch takes beyond its tokens (1 ms on two cores)."""
@@ -88,7 +88,7 @@ class TextEncoder:
         TokenWindows
             At least one window a text, in the order of the texts.
         """
-        encodings = self._tokenizer.encode_batch_fast([_without_surrogates(text) for text in texts])
+        encodings = self._tokenizer.encode_batch_fast([without_surrogates(text) for text in texts])
         ids: list[list[int]] = []
         owner: list[int] = []
         is_windowed = np.zeros(len(texts), dtype=np.bool_)
@@ -196,7 +196,7 @@ def _least_padding(padded: npt.NDArray[np.int64], batch_cost: int) -> list[tuple
     return runs
 
 
-def _without_surrogates(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Return a text that UTF-8 can hold, of the same length."""
     try:
         text.encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.errors import DataError
+from ctclassify.tokenization import without_surrogates
 from training.files import read_lines
 
 __all__ = [
@@ -21,10 +21,7 @@ __all__ = [
     "indicator_matrix",
     "parse_object",
     "read_labelled",
-    "without_surrogates",
 ]
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,11 +139,6 @@ def _checked_text(sentence: dict[str, Any]) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError('expected a non-empty "text"')
     return without_surrogates(text)
-
-
-def without_surrogates(text: str) -> str:
-    """Return a text whose lone surrogates, which no tokenizer takes, are U+FFFD: as prediction reads it."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 def _checked_labels(sentence: dict[str, Any], known: frozenset[str]) -> tuple[str, ...]:

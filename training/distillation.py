@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.errors import DataError
-from training.data import LabelledSentences, indicator_matrix, without_surrogates
+from ctclassify.tokenization import without_surrogates
+from training.data import LabelledSentences, indicator_matrix
 from training.files import read_lines
 
 __all__ = ["SoftLabels", "join_targets", "read_soft_labels"]

@@ -30,7 +30,8 @@ import numpy as np
 import ctclassify
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
-from training.data import document_of, parse_object, without_surrogates
+from ctclassify.tokenization import without_surrogates
+from training.data import document_of, parse_object
 from training.files import read_json_object, read_lines, write_text
 from training.prepare_data import candidate_sentences
 

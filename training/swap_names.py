@@ -27,7 +27,7 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ctclassify.errors import CTClassifyError, DataError
-from training.data import without_surrogates
+from ctclassify.tokenization import without_surrogates
 from training.files import read_json_object, read_lines, write_text
 
 __all__ = ["swap"]
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
                 try:
                     row = json.loads(line)
                     swapped = swap(without_surrogates(row["text"]), kinds, rng)
-                except (ValueError, TypeError, KeyError) as error:
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
                     message = f'expected an object with "text" ({error!r})'
                     raise DataError(message, path=path, line_number=line_number) from error
                 if swapped is not None and rng.random() < args.share:

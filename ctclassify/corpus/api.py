@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ctclassify.classifier import SentenceClassifier, load
-from ctclassify.corpus.columns import ReadOptions
+from ctclassify.corpus.columns import ReadOptions, say_nothing
 from ctclassify.corpus.compression import require_pyarrow
 from ctclassify.corpus.discover import KINDS, InputFile, find_inputs
 from ctclassify.corpus.formats import OUTPUT_FORMATS
@@ -26,10 +26,6 @@ __all__ = ["PART_ARTICLES", "tag_corpus"]
 
 PART_ARTICLES = 1000
 """Items of a part: what a stop costs at most."""
-
-
-def _say_nothing(_message: str) -> None:
-    """Take a message and drop it."""
 
 
 def tag_corpus(
@@ -55,7 +51,7 @@ def tag_corpus(
     ray_actors: int | None = None,
     ray_engine: str = "auto",
     report: ProgressReport | None = None,
-    say: Callable[[str], None] = _say_nothing,
+    say: Callable[[str], None] = say_nothing,
 ) -> dict[str, Any]:
     """Tag every sentence of a corpus, into a folder; the same call goes on where an earlier one was stopped.
 

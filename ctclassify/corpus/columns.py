@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NO_COLUMN", "Columns", "ReadOptions", "find_columns"]
+__all__ = ["NO_COLUMN", "Columns", "ReadOptions", "find_columns", "say_nothing"]
 
 NO_COLUMN = "-"
 """Given as a column's name: there is none, and none is to be guessed."""
@@ -20,7 +20,7 @@ _GUESSES = {
 """Names that are taken for a column, the first that is there, whatever the case of its letters."""
 
 
-def _say_nothing(_message: str) -> None:
+def say_nothing(_message: str) -> None:
     """Take a message and drop it."""
 
 
@@ -46,7 +46,7 @@ class ReadOptions:
     source_column: str | None = None
     encoding: str = "utf-8"
     delimiter: str | None = None
-    say: Callable[[str], None] = _say_nothing
+    say: Callable[[str], None] = say_nothing
 
 
 @dataclass(frozen=True, kw_only=True)

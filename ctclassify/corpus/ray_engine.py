@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
+from ctclassify.corpus.columns import say_nothing
 from ctclassify.corpus.reading import Part, Place, read_parts
 from ctclassify.corpus.records import Item, Record, Rejection
 from ctclassify.corpus.run import Job, TaggedPart
@@ -117,7 +118,7 @@ def _results(job: Job, start: Place, first_number: int, options: RayOptions) -> 
     # Absolute, for a worker may run in another folder.
     files = [replace(file, path=file.path.absolute()) for file in job.files]
     known = [each["sha256"] is not None for each in job.settings["inputs"]]
-    sizes, options_there = job.sizes, replace(job.options, say=_say_nothing)
+    sizes, options_there = job.sizes, replace(job.options, say=say_nothing)
     part_articles = job.settings["output"]["part_articles"]
 
     def read(_batch: Batch) -> Iterator[Batch]:
@@ -160,10 +161,6 @@ def _results(job: Job, start: Place, first_number: int, options: RayOptions) -> 
         texts = [record.text for record in part.records]
         articles = articles_from_json(row["tagged"], texts, job.settings["label_names"])
         yield TaggedPart(part=part, articles=articles, machine=json.loads(row["machine"]))
-
-
-def _say_nothing(_message: str) -> None:
-    """Take a message and drop it."""
 
 
 def part_to_json(part: Part) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO
 
-from ctclassify.corpus.columns import ReadOptions
+from ctclassify.corpus.columns import ReadOptions, say_nothing
 from ctclassify.corpus.compression import DECOMPRESSION_ERRORS, open_bytes
 from ctclassify.corpus.discover import InputFile
 from ctclassify.corpus.read_arrow import read_arrow, read_parquet
@@ -198,7 +198,7 @@ def check_first_table(files: Sequence[InputFile], options: ReadOptions) -> None:
         It says what was expected in the first table, and which columns it has.
     """
     fault = None
-    quiet = replace(options, say=lambda _message: None)
+    quiet = replace(options, say=say_nothing)
     for file in files:
         if file.kind not in _TABLES:
             return
