@@ -36,6 +36,9 @@ def world(tmp_path, tiny_folder, tiny_mean_folder, monkeypatch):
             texts.append({"text": text})
         article = {"id": split, "text": f"Rain {split}.", "sentences": [{"start": 0, "end": 4, "labels": []}]}
         (project / f"{split}.jsonl").write_text(json.dumps(article) + "\n")
+    further = {"id": "more", "text": "Troops freed ten men.", "sentences": [{"start": 0, "end": 21, "labels": []}]}
+    (project / "train-more.jsonl").write_text(json.dumps(further) + "\n")
+    (project / "train-later.jsonl").write_text(json.dumps({**further, "id": "later", "text": "Troops freed six men."}))
     standoff = tmp_path / "standoff.csv"
     with standoff.open("w", newline="") as file:
         columns = ["id", "split", "source", "key", "date", "sha256", "labels", "annotator_a", "annotator_b"]
@@ -60,6 +63,9 @@ bf16 = false
     )
     more = ["soft.jsonl", "rest.jsonl", "parts.jsonl", "swapped.jsonl"]
     (tmp_path / "more.toml").write_text(f'name = "more"\n{body}[distillation]\nsoft = {json.dumps(more)}\n')
+    (tmp_path / "teacher-more.toml").write_text('name = "teacher-more"\n' + body)
+    wide = ["wide_soft.jsonl", *more[1:]]
+    (tmp_path / "wide.toml").write_text(f'name = "wide"\n{body}[distillation]\nsoft = {json.dumps(wide)}\n')
     monkeypatch.setattr(prepare_data, "STANDOFF", standoff)
     monkeypatch.setattr(prepare_data, "DATA", tmp_path)
     monkeypatch.setattr(recipe, "PREPARED", prepared)
@@ -73,7 +79,9 @@ def arguments(world) -> list[str]:
     folder, start = world
     configs = ["--screen-config", str(folder / "screen.toml")]
     configs += ["--teacher-config", str(folder / "teacher.toml"), "--student-config", str(folder / "student.toml")]
-    return [*start, *configs, "--more-config", str(folder / "more.toml"), "--teacher-seeds", "13", "14"]
+    configs += ["--more-config", str(folder / "more.toml"), "--wide-config", str(folder / "wide.toml")]
+    configs += ["--teacher-more-config", str(folder / "teacher-more.toml")]
+    return [*start, *configs, "--teacher-seeds", "13", "14"]
 
 
 def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
@@ -93,23 +101,41 @@ def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
     assert sum(text.startswith("Kenyan police") for text in rest + soft) == 40  # all: the screen's rest comes later
     parts = [json.loads(line)["text"] for line in (folder / "parts.jsonl").read_text().splitlines()]
     assert "Rain fell on the old road." in parts
-    more = json.loads((folder / "runs" / "more" / "run.json").read_text())
-    student = json.loads((folder / "runs" / "student" / "model" / "ctclassify.json").read_text())
-    assert more["encoder"]["sha256"]["model.safetensors"] == student["sha256"]["model.safetensors"]
+    assert _base(folder, "more") == _weights(folder, "student")
     metrics = json.loads((folder / "runs" / "more" / "metrics.json").read_text())
     assert set(metrics) == {"validation", "project_validation"}
     assert (folder / "runs" / "teacher-seed14" / "model" / "ctclassify.json").is_file()
+    wide_soft = [json.loads(line)["text"] for line in (folder / "wide_soft.jsonl").read_text().splitlines()]
+    assert set(wide_soft) == {*soft, "Troops freed ten men.", "Troops freed six men."}
+    wide_teachers = json.loads((folder / "wide_soft.jsonl.teachers.json").read_text())["teachers"]
+    assert len({json.dumps(teacher["sha256"]) for teacher in wide_teachers}) == 4  # two seeds, before and after
+    assert _base(folder, "wide") == _weights(folder, "more")
+    average = json.loads((folder / "runs" / "wide-average" / "model" / "training.json").read_text())
+    assert average["averaged"]["before"]["sha256"] == _weights(folder, "more")
+    assert average["averaged"]["after"]["sha256"] == _weights(folder, "wide")
+    assert _base(folder, "teacher-more-seed14") == _weights(folder, "teacher-seed14")
+
+
+def _base(folder, run: str) -> str:
+    """Checksum of the weights that a run started from."""
+    return json.loads((folder / "runs" / run / "run.json").read_text())["encoder"]["sha256"]["model.safetensors"]
+
+
+def _weights(folder, run: str) -> str:
+    """Checksum of the weights that a run saved."""
+    record = json.loads((folder / "runs" / run / "model" / "ctclassify.json").read_text())
+    return record["sha256"]["model.safetensors"]
 
 
 def test_what_is_done_is_left_alone(world, capsys, monkeypatch):
     folder, _ = world
     assert recipe.main(arguments(world)) == 0
-    weights = folder / "runs" / "more" / "model" / "model.safetensors"
+    weights = folder / "runs" / "wide-average" / "model" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     capsys.readouterr()
     assert recipe.main(arguments(world)) == 0
     assert weights.stat().st_mtime_ns == before
-    assert capsys.readouterr().out.count("finished already") == 5
+    assert capsys.readouterr().out.count("finished already") == 8
 
 
 def test_a_step_that_fails_stops_the_recipe(world, capsys):

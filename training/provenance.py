@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ctclassify.model_folder import sha256_file
 from training.config import ModelConfig, OptimisationConfig, TrainingConfig
 from training.data import LabelledSentences
 
-__all__ = ["describe_run", "describe_software", "differences"]
+__all__ = ["describe_files", "describe_run", "describe_software", "differences"]
 
 _PACKAGES = ("torch", "transformers", "datasets", "tokenizers", "safetensors", "scikit-learn", "numpy")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -51,9 +52,9 @@ def describe_run(
         record["model"]["base"] = _shown(Path(config.model.base))
     files = {"train": config.data.train, "validation": config.data.validation}
     for split, paths in files.items():
-        record["data"][split] = _files(paths)
+        record["data"][split] = describe_files(paths)
     if config.distillation is not None:
-        record["distillation"]["soft"] = _files(config.distillation.soft)
+        record["distillation"]["soft"] = describe_files(config.distillation.soft)
     return {
         "config": record,
         "encoder": _encoder(config.model.base, encoder, encoder_commit),
@@ -103,9 +104,9 @@ def differences(first: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return found
 
 
-def _files(paths: tuple[Path, ...]) -> list[dict[str, str]]:
-    """Return path and checksum of each file."""
-    return [{"path": _shown(path), "sha256": sha256_file(path)} for path in paths]
+def describe_files(paths: Sequence[Path]) -> list[dict[str, str]]:
+    """Return ``path``, relative to the checkout where it is in it, and ``sha256`` of each file, in order."""
+    return [{"path": _shown(path.resolve()), "sha256": sha256_file(path)} for path in paths]
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:

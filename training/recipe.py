@@ -13,13 +13,17 @@ all-mpnet-base-v2. Steps, each left alone where it is done:
    student on them (configs/student.toml);
 4. write the teachers' probabilities of the sentences that were spared, and of parts of all; teach the student on with
    them (configs/student-more.toml);
-5. score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
+5. teach the teachers on with the project's further articles (configs/teacher-more.toml), write the mean of their
+   former and new probabilities, and teach the student on with it (configs/student-wide.toml);
+6. average the student's weights before and after that;
+7. score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
    chosen.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +35,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
-from training import cut_clauses, evaluate, finetune, prepare_data, soft_label, swap_names
+from training import average_models, cut_clauses, evaluate, finetune, prepare_data, soft_label, swap_names
 from training.config import TrainingConfig, load_config
 from training.files import read_json_object
 from training.once import train_once
@@ -39,6 +43,8 @@ from training.once import train_once
 HERE = Path(__file__).resolve().parent
 PREPARED = HERE / "data" / "prepared"
 PROJECT = HERE / "data" / "project"
+_SHARE_OF_WIDE = 0.5
+"""Weight of the last stage in the average: of 0, 0.25, 0.5, 0.75 and 1 the best on the validation data."""
 _MOST_MISSING = 0.05
 """Share of the corpus's sentences that may be missing: the public texts lack under 1%."""
 
@@ -56,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--screen-config", type=Path, default=HERE / "configs" / "minilm.toml")
     parser.add_argument("--student-config", type=Path, default=HERE / "configs" / "student.toml")
     parser.add_argument("--more-config", type=Path, default=HERE / "configs" / "student-more.toml")
+    parser.add_argument("--teacher-more-config", type=Path, default=HERE / "configs" / "teacher-more.toml")
+    parser.add_argument("--wide-config", type=Path, default=HERE / "configs" / "student-wide.toml")
     args = parser.parse_args(argv)
     disable_progress_bar()
     try:
@@ -70,12 +78,24 @@ def main(argv: list[str] | None = None) -> int:
         student = _train(load_config(args.student_config))
         _more_soft_labels(answers, args.more_config)
         taught_on = _train(_with_base(load_config(args.more_config), student / "model"))
-        for model in (*teachers, screen, student, taught_on):
+        teachers_more = [
+            _teacher(args.teacher_more_config, teacher / "model", seed)
+            for teacher, seed in zip(teachers, args.teacher_seeds, strict=True)
+        ]
+        wide_soft, *_ = _soft_files(
+            args.wide_config, "one of both teachers' answers, then student-more.toml's", at_least=3
+        )
+        articles = [PROJECT / f"{name}.jsonl" for name in ("train", "train-more", "train-later")]
+        texts = [PREPARED / "train.jsonl", *articles, soft]
+        _Answers(args.text, [*teachers, *teachers_more], args.engine).write(wide_soft, texts=texts)
+        wide = _train(_with_base(load_config(args.wide_config), taught_on / "model"))
+        average = _average(taught_on, wide)
+        for model in (*teachers, *teachers_more, screen, student, taught_on, wide, average):
             _score(model)
     except (CTClassifyError, OSError) as error:
         print(f"recipe: {error}", file=sys.stderr)
         return 2
-    print(f"done: {taught_on / 'model'}")
+    print(f"done: {average / 'model'}")
     return 0
 
 
@@ -101,7 +121,7 @@ def _prepare(texts: Sequence[Path]) -> None:
 
 
 def _teacher(config_path: Path, encoder: Path, seed: int) -> Path:
-    """Fine-tune a teacher; return its run's folder."""
+    """Fine-tune a teacher from an encoder, or from a former teacher; return its run's folder."""
     config = load_config(config_path)
     model = config.model.model_copy(update={"base": str(encoder.resolve())})
     # As finetune.py --seed names it.
@@ -152,6 +172,20 @@ def _more_soft_labels(answers: _Answers, config_path: Path) -> None:
     clauses = PREPARED / "clauses.jsonl"
     _step(cut_clauses.main(["--soft", str(soft), str(rest), "--output", str(clauses)]), "cut_clauses.py")
     answers.write(parts, texts=[clauses])
+
+
+def _average(before: Path, after: Path) -> Path:
+    """Save the model between two runs, unless that is done; return its folder, like a run's."""
+    run = finetune.RUNS / f"{after.name}-average"
+    if (run / "model" / "training.json").is_file():  # written last
+        print(f"{run}: made already")
+        return run
+    shutil.rmtree(run, ignore_errors=True)  # a stop left part of it
+    data = [str(folder / "validation.jsonl") for folder in (PREPARED, PROJECT)]
+    arguments = ["--model", str(before / "model"), str(after / "model"), "--data", *data]
+    arguments += ["--share", str(_SHARE_OF_WIDE), "--output", str(run / "model")]
+    _step(average_models.main(arguments), "average_models.py")
+    return run
 
 
 def _score(run: Path) -> None:
