@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,3 +56,18 @@ class Calibration:
         """
         lines = np.asarray(self.scale) * logits(probabilities) + np.asarray(self.bias)
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * lines), dtype=np.float32)  # the sigmoid, without overflow
+
+    def borders(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64]:
+        """Return where decisions turn before calibration.
+
+        Parameters
+        ----------
+        thresholds : sequence of float, length n_labels
+            On calibrated probabilities, in [0, 1].
+
+        Returns
+        -------
+        ndarray of float64, shape (n_labels,)
+            Logits of the model's own probabilities.
+        """
+        return np.asarray((logits(np.asarray(thresholds)) - np.asarray(self.bias)) / np.asarray(self.scale))

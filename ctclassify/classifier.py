@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ctclassify.article import Article, Sentence
 from ctclassify.decoding import names_of_rows
-from ctclassify.engines.base import Engine
+from ctclassify.engines.base import Engine, LowPrecisionEngine
 from ctclassify.engines.selection import import_ahead, make_engine
 from ctclassify.errors import CTClassifyError, InputTypeError, ModelFolderError
 from ctclassify.inference import TEXTS_AT_ONCE, PreparedTexts, SentenceScorer, map_ahead
@@ -123,7 +123,7 @@ class SentenceClassifier:
                 "model again with its own tokenizer",
                 path=folder.tokenizer_path,
             )
-        self._scorer = SentenceScorer(encoder, engine, len(folder.label_names))
+        self._scorer = SentenceScorer(encoder, engine, len(folder.label_names), folder.borders)
         self._loaded_by: tuple[str | None, str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -166,6 +166,7 @@ class SentenceClassifier:
             "engine": self.engine.name,
             "engine_version": self.engine.version,
             "precision": self.engine.precision,
+            "float32_within": self.engine.margin if isinstance(self.engine, LowPrecisionEngine) else 0.0,
             "device": self.engine.device,
             "is_calibrated": self.folder.calibration is not None,
             "thresholds": self.thresholds,

@@ -18,9 +18,16 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ctclassify.engines.base import Engine
+from ctclassify.engines.base import Engine, LowPrecisionEngine
 from ctclassify.errors import EngineError
-from ctclassify.tokenization import BATCH_COST, TextEncoder, TokenWindows, iter_batches, padded_shape
+from ctclassify.tokenization import (
+    BATCH_COST,
+    TextEncoder,
+    TokenWindows,
+    iter_batches,
+    iter_fixed_batches,
+    padded_shape,
+)
 
 __all__ = ["TEXTS_AT_ONCE", "TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
 
@@ -67,6 +74,9 @@ class SentenceScorer:
         What runs the model.
     n_labels : int
         Columns of what the engine gives.
+    borders : ndarray of float64, shape (n_labels,), or None
+        The logit of each label's raw probability at which a decision turns. Texts that an engine of lower precision
+        puts within its ``margin`` of one are scored again by its ``exact()`` engine. None: none are.
 
     Notes
     -----
@@ -74,12 +84,21 @@ class SentenceScorer:
     engine and may run in another thread than :meth:`run`.
     """
 
-    def __init__(self, encoder: TextEncoder, engine: Engine, n_labels: int) -> None:
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        engine: Engine,
+        n_labels: int,
+        borders: npt.NDArray[np.float64] | None = None,
+    ) -> None:
         self._encoder = encoder
         self._engine = engine
         self._n_labels = n_labels
         self._budget = int(getattr(engine, "token_budget", TOKEN_BUDGET))
         self._batch_cost = int(getattr(engine, "batch_cost", BATCH_COST))
+        self._second_look: _SecondLook | None = None
+        if borders is not None and isinstance(engine, LowPrecisionEngine) and engine.margin > 0:
+            self._second_look = _SecondLook(engine, borders)
 
     def score(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Score texts, however many.
@@ -124,34 +143,70 @@ class SentenceScorer:
 
     def _run_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
         """Return the maximum over the windows of each distinct text."""
-        scores = np.zeros((len(windows.ids), self._n_labels), dtype=np.float32)
         lengths = [len(ids) for ids in windows.ids]
-        for chosen in iter_batches(lengths, self._budget, batch_cost=self._batch_cost):
-            batch = self._padded([windows.ids[i] for i in chosen])
-            scores[chosen] = self._engine.probabilities(*batch)[: len(chosen)]
-        if not np.isfinite(scores).all():
-            raise EngineError(
-                f"engine {self._engine.name} {self._engine.precision} gave probabilities that are no numbers; a weight "
-                "that is none (a training that diverged) does that, or a value beyond the precision's range"
-            )
+        batches = list(iter_batches(lengths, self._budget, batch_cost=self._batch_cost))
+        shapes = [
+            padded_shape(len(its), lengths[its[-1]], token_budget=self._budget, max_tokens=self._encoder.max_tokens)
+            for its in batches
+        ]
+        scores = self._scores(windows.ids, zip(batches, shapes, strict=True), self._engine)
+        if self._second_look is not None:
+            doubtful = self._second_look.choose(scores)
+            if len(doubtful):
+                ids = [windows.ids[i] for i in doubtful]
+                fixed = iter_fixed_batches([len(row) for row in ids], self._encoder.max_tokens)
+                scores[doubtful] = self._scores(ids, fixed, self._second_look.engine.exact())
         if not windows.is_windowed.any():
             return scores
         best = np.zeros((len(windows.is_windowed), self._n_labels), dtype=np.float32)
         np.maximum.at(best, windows.owner, scores)
         return best
 
-    def _padded(self, ids: list[list[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Return token ids and the length of each row: ids padded with 0 on the right, then rows of one token."""
-        n_rows, longest = padded_shape(
-            len(ids), len(ids[-1]), token_budget=self._budget, max_tokens=self._encoder.max_tokens
-        )
-        n_tokens = np.ones(n_rows, dtype=np.int32)
-        n_tokens[: len(ids)] = [len(row) for row in ids]
-        matrix = np.zeros((n_rows, longest), dtype=np.int32)
-        is_token = np.arange(longest) < n_tokens[:, None]
-        is_token[len(ids) :] = False
-        matrix[is_token] = [token for row in ids for token in row]
-        return matrix, n_tokens
+    def _scores(
+        self, ids: Sequence[list[int]], batches: Iterable[tuple[npt.NDArray[np.int64], tuple[int, int]]], engine: Engine
+    ) -> npt.NDArray[np.float32]:
+        """Return an engine's probabilities of windows, in their order, computed in batches of these shapes."""
+        scores = np.zeros((len(ids), self._n_labels), dtype=np.float32)
+        for chosen, shape in batches:
+            batch = _padded([ids[i] for i in chosen], shape)
+            scores[chosen] = engine.probabilities(*batch)[: len(chosen)]
+        if not np.isfinite(scores).all():
+            raise EngineError(
+                f"engine {engine.name} {engine.precision} gave probabilities that are no numbers; a weight "
+                "that is none (a training that diverged) does that, or a value beyond the precision's range"
+            )
+        return scores
+
+
+def _padded(ids: list[list[int]], shape: tuple[int, int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return token ids and the length of each row: ids padded with 0 on the right, then rows of one token."""
+    n_rows, longest = shape
+    n_tokens = np.ones(n_rows, dtype=np.int32)
+    n_tokens[: len(ids)] = [len(row) for row in ids]
+    matrix = np.zeros((n_rows, longest), dtype=np.int32)
+    is_token = np.arange(longest) < n_tokens[:, None]
+    is_token[len(ids) :] = False
+    matrix[is_token] = [token for row in ids for token in row]
+    return matrix, n_tokens
+
+
+class _SecondLook:
+    """Finds the windows whose decisions the engine's rounding may have turned."""
+
+    def __init__(self, engine: LowPrecisionEngine, borders: npt.NDArray[np.float64]) -> None:
+        self.engine = engine
+        # Bounds on probabilities, so that no logit is taken of what is scored.
+        self._low = _sigmoid(borders - engine.margin).astype(np.float32)
+        self._high = _sigmoid(borders + engine.margin).astype(np.float32)
+
+    def choose(self, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Return the rows that have a probability between the bounds of its label."""
+        return np.flatnonzero(((scores > self._low) & (scores < self._high)).any(axis=1))
+
+
+def _sigmoid(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return ``1 / (1 + exp(-x))`` without overflow."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * values))
 
 
 def map_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:

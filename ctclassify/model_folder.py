@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, deserialize
 
-from ctclassify.calibration import Calibration
+from ctclassify.calibration import Calibration, logits
 from ctclassify.errors import ModelFolderError
 from ctclassify.manifest import MANIFEST, Manifest, check_version, parse_manifest
 from ctclassify.review import ReviewBand
@@ -83,6 +83,13 @@ class ModelFolder:
     def calibration(self) -> Calibration | None:
         """What makes the model's probabilities readable as frequencies."""
         return self.manifest.calibration
+
+    @property
+    def borders(self) -> npt.NDArray[np.float64]:
+        """Logit of the model's own probability at which each label's decision turns, at the stored thresholds."""
+        if self.calibration is None:
+            return logits(np.array(self.thresholds))
+        return self.calibration.borders(self.thresholds)
 
     @property
     def review(self) -> ReviewBand | None:
@@ -186,7 +193,8 @@ def read_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     except SafetensorError as error:
         raise ModelFolderError(f"{path}: not a safetensors file: {error}", path=path) from error
     weights: dict[str, npt.NDArray[np.float32]] = {}
-    for name, tensor in tensors:
+    while tensors:  # each is let go before the next one is widened
+        name, tensor = tensors.pop()
         if tensor["dtype"] == "BF16":
             halves = np.frombuffer(tensor["data"], dtype="<u2")
             pairs = np.zeros((len(halves), 2), dtype="<u2")  # twice as fast as a shift: one pass over the memory

@@ -13,10 +13,21 @@ from tokenizers import Tokenizer
 
 from ctclassify.errors import ModelFolderError
 
-__all__ = ["BATCH_COST", "TextEncoder", "TokenWindows", "iter_batches", "padded_shape", "without_surrogates"]
+__all__ = [
+    "BATCH_COST",
+    "TextEncoder",
+    "TokenWindows",
+    "iter_batches",
+    "iter_fixed_batches",
+    "padded_shape",
+    "without_surrogates",
+]
 
 BATCH_COST = 32
 """Tokens that the default engine computes in the time that a batch takes beyond its tokens (1 ms on two cores)."""
+
+_FIXED_LENGTHS = (32, 64, 128)
+_FIXED_TOKENS = (512, 128)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OVERLAP = 64
@@ -175,6 +186,37 @@ def iter_batches(
         stop -= n_rows
     for start, end in _least_padding(padded[:stop], batch_cost):
         yield order[start:end]
+
+
+def iter_fixed_batches(
+    lengths: Sequence[int], max_tokens: int
+) -> Iterator[tuple[npt.NDArray[np.int64], tuple[int, int]]]:
+    """Group items into batches of few shapes, eight in all: for a runtime that keeps memory for each.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each item, at most ``max_tokens``.
+    max_tokens : int
+        Tokens that the model reads at once.
+
+    Yields
+    ------
+    chosen : ndarray of int64
+        Indices of the items of a batch, shortest first. Every index occurs once; ties keep their order.
+    shape : tuple of int and int
+        Rows and tokens to pad it to: tokens of 32, 64, 128 or ``max_tokens``, rows for 512 tokens or for 128.
+    """
+    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
+    ascending = np.asarray(lengths, dtype=np.int64)[order]
+    start = 0
+    for longest in (*(n for n in _FIXED_LENGTHS if n < max_tokens), max_tokens):
+        stop = int(np.searchsorted(ascending, longest, side="right"))
+        many, few = (max(1, n_tokens // longest) for n_tokens in _FIXED_TOKENS)
+        while start < stop:
+            n_rows = many if stop - start > few else few
+            yield order[start : min(start + n_rows, stop)], (n_rows, longest)
+            start = min(start + n_rows, stop)
 
 
 def _least_padding(padded: npt.NDArray[np.int64], batch_cost: int) -> list[tuple[int, int]]:

@@ -20,11 +20,11 @@ from typing import Any
 from benchmark_contenders import peak_flops
 
 import ctclassify
-from ctclassify.engines.bert_graph import BertShape, build_bert_graph
+from ctclassify.engines.bert_graph import BertParts, build_bert_graph
 from ctclassify.engines.openvino_engine import OpenVinoEngine, compile_options
 from ctclassify.engines.quiet_openvino import ov
 from ctclassify.inference import SentenceScorer
-from ctclassify.model_folder import ModelFolder, read_weights
+from ctclassify.model_folder import ModelFolder
 from ctclassify.tokenization import TextEncoder
 from training.data import read_labelled
 
@@ -36,7 +36,7 @@ class ProfiledEngine(OpenVinoEngine):
 
     def __init__(self, folder: ModelFolder) -> None:
         super().__init__(folder)
-        graph = build_bert_graph(read_weights(folder.weights_path), BertShape.from_config(folder.config))
+        graph = build_bert_graph(BertParts.read(folder))
         options = compile_options(self.precision, has_bf16=self.precision == "bf16")
         self._request = ov.Core().compile_model(graph, "CPU", options | {"PERF_COUNT": "YES"}).create_infer_request()
         self.seconds: dict[str, float] = defaultdict(float)

@@ -341,3 +341,10 @@ def test_a_comparison_of_fewer_documents_than_folds_is_refused(folder, labelled,
     labelled.write_text("".join(labelled.read_text().splitlines(keepends=True)[:4]))
     assert calibrate.main(["--model", str(folder), "--data", str(labelled), "--compare"]) == 2
     assert "4 documents do not fill 5 folds" in capsys.readouterr().err
+
+
+def test_borders_are_where_calibrated_probabilities_meet_the_thresholds():
+    calibration = Calibration(scale=(0.5, 2.0), bias=(0.3, -1.0))
+    borders = calibration.borders((0.2, 0.7))
+    at_border = (1 / (1 + np.exp(-borders)))[None].astype(np.float32)
+    np.testing.assert_allclose(calibration.apply(at_border), [[0.2, 0.7]], atol=1e-6)

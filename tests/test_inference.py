@@ -140,3 +140,54 @@ def test_names_of_rows():
     assert names_of_rows(indicators[:0], NAMES) == []
     many = np.eye(20, dtype=bool)
     assert names_of_rows(many, [str(i) for i in range(20)]) == [(str(i),) for i in range(20)]
+
+
+class RoundedEngine(CountingEngine):
+    """Puts every probability 0.004 too high, and knows that it may err."""
+
+    margin = 0.05
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exact_engine = CountingEngine()
+        self.n_asked = 0
+
+    def probabilities(self, input_ids, n_tokens):
+        return super().probabilities(input_ids, n_tokens) + np.float32(0.004)
+
+    def exact(self):
+        self.n_asked += 1
+        return self.exact_engine
+
+
+def scored_by(engine, tiny_folder, borders):
+    texts = [" ".join(words) for words in zip(WORDS, WORDS[1:], WORDS[2:], strict=False)]
+    scorer = SentenceScorer(TextEncoder(tiny_folder / "tokenizer.json", 32), engine, 3, borders)
+    return scorer.score(texts)[0]
+
+
+def test_what_lies_near_a_threshold_is_scored_again_and_nothing_else(tiny_folder):
+    exact = scored_by(CountingEngine(), tiny_folder, None)
+    engine = RoundedEngine()
+    border = np.median(exact[:, 0])
+    found = scored_by(engine, tiny_folder, np.array([np.log(border / (1 - border)), 9.0, -9.0]))
+    was_exact = (found == exact).all(axis=1)
+    near = np.abs(exact[:, 0] + 0.004 - border) < 0.05 * border * (1 - border)
+    assert 0 < near.sum() < len(near)
+    np.testing.assert_array_equal(was_exact, near)
+    np.testing.assert_allclose(found[~near], exact[~near] + 0.004, atol=1e-6)
+    assert engine.n_asked == 1
+
+
+def test_the_exact_engine_is_not_made_where_nothing_is_near(tiny_folder):
+    engine = RoundedEngine()
+    scored_by(engine, tiny_folder, np.full(3, 9.0))
+    assert engine.n_asked == 0
+
+
+@pytest.mark.parametrize(("margin", "borders"), [(0.0, np.full(3, -3.0)), (0.05, None)])
+def test_without_margin_or_borders_nothing_is_scored_again(margin, borders, tiny_folder):
+    engine = RoundedEngine()
+    engine.margin = margin
+    scored_by(engine, tiny_folder, borders)
+    assert engine.n_asked == 0

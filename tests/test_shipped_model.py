@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import ctclassify
+from ctclassify.errors import EngineError
+from ctclassify.gate import gate_sentences, judge
 from ctclassify.labels import LABEL_IDS
 from ctclassify.model_folder import read_model_folder
 from ctclassify.shipped import shipped_model_path
@@ -49,6 +51,18 @@ def test_the_default_precision_changes_at_most_one_decision_in_a_thousand(shippe
     limits = np.array(list(shipped.thresholds.values()))
     changed = (shipped.predict_proba(texts) >= limits) != (reference >= limits)
     assert changed.mean() <= 0.001
+
+
+@pytest.mark.parametrize("engine", ["auto", "openvino-bf16"])
+def test_the_default_engines_pass_the_gate(engine):
+    try:
+        classifier = ctclassify.load(engine=engine)
+    except EngineError:
+        pytest.skip("this processor has no bf16 arithmetic")
+    sentences = gate_sentences()
+    exact = ctclassify.load(engine="openvino-fp32").predict_proba(sentences.texts)
+    found = judge(classifier.predict_proba(sentences.texts), exact, sentences.labels, classifier.thresholds)
+    assert found.passed, found
 
 
 def test_transformers_reads_the_folder(reference, texts):

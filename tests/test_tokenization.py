@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ctclassify.errors import ModelFolderError
-from ctclassify.tokenization import TextEncoder, iter_batches, padded_shape
+from ctclassify.tokenization import TextEncoder, iter_batches, iter_fixed_batches, padded_shape
 
 
 @pytest.fixture
@@ -134,3 +134,25 @@ def test_the_name_of_a_special_token_in_a_text_is_text(encoder):
     first, last = plain[0], plain[-1]
     assert named.count(first) == named.count(last) == 1
     assert 0 not in named[1:-1]
+
+
+@pytest.mark.parametrize("max_tokens", [31, 100, 512])
+def test_fixed_batches_hold_every_item_in_eight_shapes(max_tokens):
+    shapes = set()
+    for seed in range(50):
+        lengths = np.random.default_rng(seed).integers(1, max_tokens + 1, size=4 * seed).tolist()
+        chosen = []
+        for batch, (n_rows, longest) in iter_fixed_batches(lengths, max_tokens):
+            assert 0 < len(batch) <= n_rows
+            assert max(lengths[i] for i in batch) <= longest <= max_tokens
+            shapes.add((n_rows, longest))
+            chosen += batch.tolist()
+        assert sorted(chosen) == list(range(len(lengths)))
+    assert len(shapes) <= 8
+
+
+def test_few_items_are_padded_to_few_rows():
+    assert [(batch.tolist(), shape) for batch, shape in iter_fixed_batches([40, 9], 512)] == [
+        ([1], (4, 32)),
+        ([0], (2, 64)),
+    ]

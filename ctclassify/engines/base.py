@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "LowPrecisionEngine"]
 
 
 class Engine(Protocol):
@@ -23,6 +23,11 @@ class Engine(Protocol):
         The processor it runs on, as the runtime names it.
     version : str
         The runtime's version.
+
+    Notes
+    -----
+    An engine may have more, and is taken to have none of it otherwise: ``token_budget`` and ``batch_cost``, see
+    :mod:`ctclassify.inference`, and what :class:`LowPrecisionEngine` has.
     """
 
     name: str
@@ -47,4 +52,21 @@ class Engine(Protocol):
         ndarray of float32, shape (n_windows, n_labels)
             Probabilities in [0, 1], rows and columns in order.
         """
+        ...
+
+
+@runtime_checkable
+class LowPrecisionEngine(Engine, Protocol):
+    """An engine that rounds, and knows one that does not.
+
+    Attributes
+    ----------
+    margin : float
+        How far its logits may lie from float32's where a decision turns. 0: nothing is scored again.
+    """
+
+    margin: float
+
+    def exact(self) -> Engine:
+        """Return the engine that scores in float32 what lies within ``margin`` of a threshold."""
         ...

@@ -7,17 +7,20 @@ class), so that a model folder needs no second, exported copy of its weights and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ctclassify.engines.int8_ranges import STEPS, Int8Ranges
 from ctclassify.engines.quiet_openvino import op, ov
 from ctclassify.errors import EngineError
+from ctclassify.model_folder import ModelFolder, check_bert_shapes, read_weights
 
-__all__ = ["BertShape", "build_bert_graph"]
+__all__ = ["BertParts", "BertShape", "build_bert_graph"]
 
+_WORDS = "bert.embeddings.word_embeddings.weight"
 _ACTIVATIONS = ("gelu",)
 _MASKED = np.float32(-1e9)
 """Added to the attention score of padding: its softmax is exactly 0 in float32 and bfloat16."""
@@ -61,26 +64,94 @@ class BertShape:
             raise EngineError(f"the model's config.json lacks {error}; save the model again") from error
 
 
-def build_bert_graph(
-    weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, is_int8: bool = False
-) -> ov.Model:
+@dataclass(frozen=True, kw_only=True)
+class BertParts:
+    """A BERT's weights, read once for several graphs.
+
+    Attributes
+    ----------
+    shape : BertShape
+        Numbers of the architecture.
+    words : openvino.Tensor
+        Word embeddings, bf16 where that is exact: they are half of the model.
+    weights : mapping of str to ndarray of float32
+        Others, by the names of transformers' classes.
+    matrices : mapping of str to openvino.Tensor
+        The weights of the encoder's linear layers, bf16 where that is exact, if they are not among ``weights``: the
+        graph takes them as inputs of these names, and the runtime makes no copy of them.
+    """
+
+    shape: BertShape
+    words: ov.Tensor
+    weights: Mapping[str, npt.NDArray[np.float32]]
+    matrices: Mapping[str, ov.Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: ModelFolder) -> BertParts:
+        """Read a checked folder.
+
+        Raises
+        ------
+        EngineError
+            If the architecture is another one, or the word embeddings are missing.
+        ModelFolderError
+            If the weights cannot be read, or do not fit the folder's config.
+        """
+        shape = BertShape.from_config(folder.config)
+        weights = read_weights(folder.weights_path)
+        check_bert_shapes(weights, folder)
+        words = weights.pop(_WORDS, None)
+        if words is None:
+            raise _lacking(repr(_WORDS), shape)
+        return cls(shape=shape, words=_tensor(words), weights=weights)
+
+    def compact(self) -> BertParts:
+        """Return the parts with matrices as inputs: a quarter of the memory, once the weights are let go."""
+        is_matrix = {name: name.startswith("bert.encoder.") and array.ndim == 2 for name, array in self.weights.items()}
+        return BertParts(
+            shape=self.shape,
+            words=self.words,
+            weights={name: array for name, array in self.weights.items() if not is_matrix[name]},
+            matrices={name: _tensor(array) for name, array in self.weights.items() if is_matrix[name]},
+        )
+
+
+def _tensor(matrix: npt.NDArray[np.float32]) -> ov.Tensor:
+    """Return a tensor of its own memory, in bf16 where that is exact."""
+    halves = np.ascontiguousarray(matrix, dtype="<f4").view("<u2")
+    is_exact = not halves[:, ::2].any()
+    tensor = ov.Tensor(ov.Type.bf16 if is_exact else ov.Type.f32, ov.Shape(list(matrix.shape)))
+    if is_exact:
+        tensor.data.view("<u2")[:] = halves[:, 1::2]
+    else:
+        tensor.data[:] = matrix
+    return tensor
+
+
+def _lacking(what: str, shape: BertShape) -> EngineError:
+    """Return the error of a missing weight."""
+    return EngineError(f"the model's weights lack {what}; expected those of {shape.pooling}-pooled BERT")
+
+
+def build_bert_graph(parts: BertParts, *, is_int8: bool = False, ranges: Int8Ranges | None = None) -> ov.Model:
     """Build the graph from token ids to probabilities.
 
     Parameters
     ----------
-    weights : mapping of str to ndarray of float32
-        By the names of transformers' classes.
-    shape : BertShape
-        Numbers of the architecture.
+    parts : BertParts
+        Weights, which the graph shares, and numbers of the architecture.
     is_int8 : bool
         Hold the encoder's linear weights in int8, symmetrically with one scale an output: 127 steps either side of 0.
-        What enters a layer is quantised by the runtime as it runs, see :mod:`ctclassify.engines.openvino_engine`.
+        Not for parts with matrices.
+    ranges : Int8Ranges or None
+        With ``is_int8``: how what enters a linear layer is rounded. None leaves that to the runtime, see
+        :mod:`ctclassify.engines.openvino_engine`.
 
     Returns
     -------
     openvino.Model
-        Inputs ``input_ids``, int32 (n_windows, longest), and ``n_tokens``, int32 (n_windows,); output float32
-        (n_windows, n_labels).
+        Inputs ``input_ids``, int32 (n_windows, longest), ``n_tokens``, int32 (n_windows,), and the parts' matrices;
+        output float32 (n_windows, n_labels).
 
     Raises
     ------
@@ -88,19 +159,25 @@ def build_bert_graph(
         If a weight is missing.
     """
     try:
-        return _Builder(weights, shape, is_int8=is_int8).build()
+        return _Builder(parts, is_int8=is_int8, ranges=ranges).build()
     except KeyError as error:
-        raise EngineError(f"the model's weights lack {error}; expected those of {shape.pooling}-pooled BERT") from error
+        raise _lacking(str(error), parts.shape) from error
 
 
 class _Builder:
     """Holds weights and shape while the graph grows."""
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], shape: BertShape, *, is_int8: bool) -> None:
-        self._weights = weights
-        self._shape = shape
+    def __init__(self, parts: BertParts, *, is_int8: bool, ranges: Int8Ranges | None) -> None:
+        self._weights = parts.weights
+        self._matrices = {
+            name: op.parameter(list(tensor.shape), tensor.element_type, name=name)
+            for name, tensor in parts.matrices.items()
+        }
+        self._shape = parts.shape
+        self._words = parts.words
         self._is_int8 = is_int8
-        self._hidden_size = weights["bert.embeddings.word_embeddings.weight"].shape[1]
+        self._inputs = ranges.inputs if is_int8 and ranges is not None else {}
+        self._hidden_size = int(parts.words.shape[1])
 
     def build(self) -> ov.Model:
         """Return the whole graph."""
@@ -114,7 +191,11 @@ class _Builder:
             states = self._layer(layer, states, bias)
         pooled = self._pool(states, is_token)
         probabilities = op.sigmoid(self._linear(pooled, "classifier"))
-        return ov.Model([op.squeeze(probabilities, _int([1]))], [input_ids, n_tokens], "sentence_classifier")
+        return ov.Model(
+            [op.squeeze(probabilities, _int([1]))],
+            [input_ids, n_tokens, *self._matrices.values()],
+            "sentence_classifier",
+        )
 
     def _positions(self, input_ids: ov.Node) -> ov.Node:
         """Return 0, 1, ... for the columns of the batch."""
@@ -124,7 +205,7 @@ class _Builder:
     def _embed(self, input_ids: ov.Node, positions: ov.Node) -> ov.Node:
         """Return word, position and (always the first) segment embeddings, summed and normalised."""
         name = "bert.embeddings."
-        words = op.gather(self._weight(name + "word_embeddings.weight"), input_ids, _int(0))
+        words = op.convert(op.gather(ov.op.Constant(self._words), input_ids, _int(0)), "f32")
         place = (
             self._weights[name + "position_embeddings.weight"] + self._weights[name + "token_type_embeddings.weight"][0]
         )
@@ -137,23 +218,39 @@ class _Builder:
         if self._shape.pooling == "cls" and layer == self._shape.n_layers - 1:
             # Only [CLS] is read after the last layer: its other tokens are needed as keys and values alone.
             queries_from = op.slice(states, _int([0]), _int([1]), _int([1]), _int([1]))
+        rounded = self._rounded(states, layer, "attention.self")
+        asking = rounded if queries_from is states else self._rounded(queries_from, layer, "attention.self")
         context = op.scaled_dot_product_attention(
-            self._heads(queries_from, name + "attention.self.query"),
-            self._heads(states, name + "attention.self.key"),
-            self._heads(states, name + "attention.self.value"),
+            self._heads(asking, layer, "attention.self.query"),
+            self._heads(rounded, layer, "attention.self.key"),
+            self._heads(rounded, layer, "attention.self.value"),
             bias,
         )
         joined = op.reshape(op.transpose(context, _int([0, 2, 1, 3])), _int([0, 0, self._hidden_size]), True)
-        attended = op.add(self._linear(joined, name + "attention.output.dense"), queries_from)
+        joined = self._rounded(joined, layer, "attention.output")
+        attended = op.add(self._inner_linear(joined, layer, "attention.output.dense"), queries_from)
         attended = self._layer_norm(attended, name + "attention.output.LayerNorm")
-        inner = op.gelu(self._linear(attended, name + "intermediate.dense"), "erf")
-        return self._layer_norm(op.add(self._linear(inner, name + "output.dense"), attended), name + "output.LayerNorm")
+        inner = self._inner_linear(self._rounded(attended, layer, "intermediate"), layer, "intermediate.dense")
+        inner = self._rounded(op.gelu(inner, "erf"), layer, "output")
+        outer = op.add(self._inner_linear(inner, layer, "output.dense"), attended)
+        return self._layer_norm(outer, name + "output.LayerNorm")
 
-    def _heads(self, states: ov.Node, name: str) -> ov.Node:
+    def _heads(self, states: ov.Node, layer: int, name: str) -> ov.Node:
         """Return a projection of the states, shape (n_windows, n_heads, n_tokens, head_size)."""
         n_heads = self._shape.n_heads
-        split = op.reshape(self._linear(states, name), _int([0, 0, n_heads, self._hidden_size // n_heads]), True)
+        projected = self._inner_linear(states, layer, name)
+        split = op.reshape(projected, _int([0, 0, n_heads, self._hidden_size // n_heads]), True)
         return op.transpose(split, _int([0, 2, 1, 3]))
+
+    def _rounded(self, states: ov.Node, layer: int, name: str) -> ov.Node:
+        """Return what enters a linear layer: divided by its channels' scales and rounded where there are ranges."""
+        each = self._inputs.get((layer, name))
+        if each is None:
+            return states
+        low, high = _float(each.step * each.lowest), _float(each.step * (each.lowest + STEPS))
+        return op.fake_quantize(
+            op.multiply(states, _constant(np.float32(1) / each.scales)), low, high, low, high, STEPS + 1
+        )
 
     def _pool(self, states: ov.Node, is_token: ov.Node) -> ov.Node:
         """Return one vector a window, shape (n_windows, 1, hidden_size)."""
@@ -166,16 +263,17 @@ class _Builder:
 
     def _linear(self, states: ov.Node, name: str) -> ov.Node:
         """Return ``states @ weight.T + bias``."""
-        is_int8 = self._is_int8 and name.startswith("bert.encoder.")
-        weight = self._int8_weight(name + ".weight") if is_int8 else self._weight(name + ".weight")
-        return op.add(op.matmul(states, weight, False, True), self._weight(name + ".bias"))
+        return op.add(op.matmul(states, self._weight(name + ".weight"), False, True), self._weight(name + ".bias"))
 
-    def _int8_weight(self, name: str) -> ov.Node:
-        """Return a weight as int8 times one scale an output."""
-        weight = self._weights[name]
-        scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(127)
-        steps = op.constant(np.rint(weight / scale).astype(np.int8))
-        return op.multiply(op.convert(steps, "f32"), _constant(scale))
+    def _inner_linear(self, states: ov.Node, layer: int, name: str) -> ov.Node:
+        """Return ``states @ weight.T + bias`` of a linear map of the encoder, whose weight may be int8."""
+        whole = f"bert.encoder.layer.{layer}.{name}"
+        if not self._is_int8:
+            return self._linear(states, whole)
+        each = self._inputs.get((layer, name.rpartition(".")[0]))
+        weight = self._weights[whole + ".weight"]
+        weight = _int8(weight if each is None else weight * each.scales)
+        return op.add(op.matmul(states, weight, False, True), self._weight(whole + ".bias"))
 
     def _layer_norm(self, states: ov.Node, name: str) -> ov.Node:
         """Return the states normalised over their last axis, scaled and shifted."""
@@ -183,8 +281,17 @@ class _Builder:
         return op.add(op.multiply(normal, self._weight(name + ".weight")), self._weight(name + ".bias"))
 
     def _weight(self, name: str) -> ov.Node:
-        """Return a weight as a constant."""
+        """Return a weight."""
+        if name in self._matrices:
+            return op.convert(self._matrices[name], "f32")
         return _constant(self._weights[name])
+
+
+def _int8(weight: npt.NDArray[np.float32]) -> ov.Node:
+    """Return a weight as int8 times one scale an output."""
+    scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(127)
+    steps = op.constant(np.rint(weight / scale).astype(np.int8))
+    return op.multiply(op.convert(steps, "f32"), _constant(scale))
 
 
 def _constant(array: npt.NDArray[np.float32]) -> ov.Node:

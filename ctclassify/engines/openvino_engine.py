@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 
-from ctclassify.engines.bert_graph import BertShape, build_bert_graph
-from ctclassify.engines.cpus import available_cpus, has_vnni
+from ctclassify.engines.bert_graph import BertParts, build_bert_graph
+from ctclassify.engines.cpus import available_cpus, has_amx, has_vnni
 from ctclassify.engines.gate_record import has_passed
+from ctclassify.engines.int8_ranges import read_int8_ranges
 from ctclassify.engines.quiet_openvino import ov
 from ctclassify.errors import EngineError
-from ctclassify.model_folder import ModelFolder, check_bert_shapes, read_weights
+from ctclassify.model_folder import ModelFolder
 
 __all__ = ["OpenVinoEngine", "choose_precision", "compile_options"]
 
@@ -20,7 +23,14 @@ _INT8_GROUP = "64"
 """Values that share a scale where activations are quantised: faster than 384, and no less exact."""
 
 
-def choose_precision(precision: str, *, has_bf16: bool, has_int8: bool) -> str:
+_BF16_MARGIN = 0.04
+"""Logits: nearly three standard deviations of bf16's error where decisions turn, measured on the shipped model."""
+
+_INT8_MARGIN = 0.15
+"""The same of int8 whose ranges are found as the model runs, with room: it was measured on one model."""
+
+
+def choose_precision(precision: str, *, has_bf16: bool, has_amx: bool, has_int8: bool) -> str:
     """Return the precision to compute in.
 
     Parameters
@@ -29,6 +39,8 @@ def choose_precision(precision: str, *, has_bf16: bool, has_int8: bool) -> str:
         What was asked for; anything but ``auto`` is returned as it is.
     has_bf16 : bool
         Whether the processor computes in bf16.
+    has_amx : bool
+        Whether it does so in tiles (AMX): then faster than OpenVINO's int8.
     has_int8 : bool
         Whether it has VNNI, and int8 passed the gate.
 
@@ -38,17 +50,27 @@ def choose_precision(precision: str, *, has_bf16: bool, has_int8: bool) -> str:
     """
     if precision != "auto":
         return precision
-    if has_bf16:
-        return "bf16"
-    return "int8" if has_int8 else "fp32"
+    if has_int8 and not has_amx:
+        return "int8"
+    return "bf16" if has_bf16 else "fp32"
 
 
-def compile_options(precision: str, *, has_bf16: bool) -> dict[str, str]:
-    """Return what OpenVINO is told for a precision; it is never left to choose."""
+def compile_options(precision: str, *, has_bf16: bool, has_ranges: bool = False) -> dict[str, str]:
+    """Return what OpenVINO is told for a precision; it is never left to choose.
+
+    Parameters
+    ----------
+    precision : {"fp32", "bf16", "int8"}
+        Of the linear layers.
+    has_bf16 : bool
+        Whether the processor computes in bf16: then all but fp32 computes in it what is not int8.
+    has_ranges : bool
+        Whether the graph says how int8 is rounded; else the runtime finds it as it runs.
+    """
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if has_bf16 and precision != "fp32" else "f32",
         "INFERENCE_NUM_THREADS": str(available_cpus()),
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": _INT8_GROUP if precision == "int8" else "0",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": _INT8_GROUP if precision == "int8" and not has_ranges else "0",
         "NUM_STREAMS": "1",
         "ENABLE_CPU_PINNING": "NO",
     }
@@ -62,46 +84,66 @@ class OpenVinoEngine:
     folder : ModelFolder
         A checked folder.
     precision : {"auto", "fp32", "bf16", "int8"}
-        ``auto`` takes what the processor is good at: bf16 where it computes in it (AMX or AVX-512 BF16); else int8
-        where it has VNNI and int8 passed the gate on these weights, see :mod:`ctclassify.engines.gate_record`; else
-        fp32.
+        ``auto`` takes what the processor is good at: bf16 where it computes in tiles of it (AMX); else int8 where it
+        has VNNI and int8 passed the gate on these weights, see :mod:`ctclassify.engines.gate_record`; else bf16 where
+        it has that, else fp32.
+    parts : BertParts or None
+        Weights of this folder that were read before, to share; None reads them.
+
+    Attributes
+    ----------
+    margin : float
+        In logits of the model's own probabilities: what an engine of lower precision puts nearer to a threshold than
+        that is scored again by :meth:`exact`. 0 for fp32.
 
     Raises
     ------
     EngineError
         If the model is no BERT, or ``precision`` is bf16 and the processor has no bf16 arithmetic.
     ModelFolderError
-        If the weights do not fit the folder's labels, or the record of the gate cannot be read.
+        If the weights do not fit the folder's labels, or the record of the gate or the ranges cannot be read.
 
     Notes
     -----
     The precision is always set, never left to OpenVINO, whose own default follows the processor without saying so.
-    ``int8`` is the precision of the encoder's linear layers, with weights quantised once and what enters a layer as it
-    runs, one scale for 64 values; the rest runs in bf16 where the processor has it, else in fp32. On the
-    first shipped model it changed 0.11% of the gate's decisions, which is too many. Ranges fixed beforehand ran 1.7
-    times as fast as bf16 and changed 0.37%, or 0.22% with outlying channels scaled down (SmoothQuant).
+    ``int8`` is the precision of the encoder's linear layers; the rest runs in bf16 where the processor has it, else in
+    fp32. Weights are quantised once. What enters a layer is rounded to the folder's ranges
+    (:mod:`ctclassify.engines.int8_ranges`), or, where it has none, to ranges that the runtime finds as it runs, one
+    scale for 64 values, which is slower.
     One stream over all cores that the process may use; calls from several threads take turns. Threads are not pinned
     to cores, as several processes would be pinned to the same.
     """
 
     name = "openvino"
 
-    def __init__(self, folder: ModelFolder, precision: str = "auto") -> None:
+    def __init__(self, folder: ModelFolder, precision: str = "auto", *, parts: BertParts | None = None) -> None:
         core = ov.Core()
         has_bf16 = _has_bf16(core)
         if precision == "bf16" and not has_bf16:
             raise EngineError("this processor has no bf16 arithmetic; use engine='openvino-fp32' or 'auto'")
         passed_gate = precision == "auto" and has_passed("openvino-int8", folder)
-        self.precision = choose_precision(precision, has_bf16=has_bf16, has_int8=has_vnni() and passed_gate)
+        self.precision = choose_precision(
+            precision, has_bf16=has_bf16, has_amx=has_amx(), has_int8=has_vnni() and passed_gate
+        )
         self.device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
         self.version = ov.__version__.split("-")[0]
-        shape = BertShape.from_config(folder.config)
-        weights = read_weights(folder.weights_path)
-        check_bert_shapes(weights, folder)
-        graph = build_bert_graph(weights, shape, is_int8=self.precision == "int8")
-        compiled = core.compile_model(graph, "CPU", compile_options(self.precision, has_bf16=has_bf16))
+        parts = BertParts.read(folder) if parts is None else parts
+        ranges = read_int8_ranges(folder) if self.precision == "int8" else None
+        graph = build_bert_graph(parts, is_int8=self.precision == "int8", ranges=ranges)
+        options = compile_options(self.precision, has_bf16=has_bf16, has_ranges=ranges is not None)
+        compiled = core.compile_model(graph, "CPU", options)
         self._request = compiled.create_infer_request()
+        for name, tensor in parts.matrices.items():
+            self._request.set_tensor(name, tensor)
         self._lock = threading.Lock()
+        self.margin = {"fp32": 0.0, "bf16": _BF16_MARGIN, "int8": ranges.margin if ranges else _INT8_MARGIN}[
+            self.precision
+        ]
+        self._folder = folder
+        self._parts = parts.compact() if self.margin else None  # for the exact engine, if it is ever needed
+        self._exact: OpenVinoEngine | None = None
+        del parts, graph
+        _give_memory_back()
 
     def probabilities(
         self, input_ids: npt.NDArray[np.int32], n_tokens: npt.NDArray[np.int32]
@@ -112,7 +154,20 @@ class OpenVinoEngine:
             # A copy: the request's output memory is written again by the next batch.
             return np.array(result[0], dtype=np.float32)
 
+    def exact(self) -> OpenVinoEngine:
+        """Return the float32 engine for what lies within ``margin``; made when it is first needed."""
+        with self._lock:
+            if self._exact is None:
+                self._exact = OpenVinoEngine(self._folder, "fp32", parts=self._parts)
+            return self._exact
+
 
 def _has_bf16(core: ov.Core) -> bool:
     """Return whether the processor computes in bf16 (AMX or AVX-512 BF16)."""
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _give_memory_back() -> None:
+    """Hand what reading the weights has freed back to the system: glibc keeps it, as much again as the engine needs."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

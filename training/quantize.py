@@ -1,0 +1,127 @@
+r"""Learn the ranges that int8 needs, and write them into a model folder: ``int8.json``.
+
+    python training/quantize.py --model training/runs/my-run/model --text training/data/project/train.jsonl
+    ctclassify bench --model training/runs/my-run/model --record
+
+The weights stay as they are. Any sentences of the kind that the model will read do, 2,000 or more: labelled sentences,
+or articles, as training/soft_label.py reads them; labels are not looked at. Takes minutes. The second command holds
+int8 against float32, and lets ``engine="auto"`` take it where it passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: the checkout's root makes ``training`` importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from ctclassify.calibration import logits
+from ctclassify.engines.bert_graph import BertShape
+from ctclassify.engines.int8_ranges import InputRange, Int8Ranges, write_int8_ranges
+from ctclassify.engines.openvino_engine import OpenVinoEngine
+from ctclassify.errors import CTClassifyError, DataError
+from ctclassify.inference import SentenceScorer
+from ctclassify.model_folder import ModelFolder, read_model_folder
+from ctclassify.tokenization import TextEncoder
+from ctclassify.torch_model import load_torch_model, torch_config
+from training.quantization import QuantizedModel
+from training.soft_label import read_sentences
+
+_BATCH = 32
+_N_FIRST = 32
+"""Batches from which the first ranges are taken."""
+_N_HELD_OUT = 2000
+_MOST_TOKENS = 96
+_NEAR = 0.5
+"""Logits within which of a threshold the error counts towards the margin."""
+_DEVIATIONS = 1.75
+"""Standard deviations of that error in the margin: of what it turns, a twenty-fifth lies beyond."""
+_ANY_MARGIN = 1.0
+_FEWEST_ERRORS = 30
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="a model folder; int8.json is written into it")
+    parser.add_argument("--text", type=Path, nargs="+", required=True, help="JSON lines with texts, also .gz")
+    parser.add_argument("--steps", type=int, default=400, help="batches of 32 sentences to learn from")
+    parser.add_argument("--seed", type=int, default=13)
+    args = parser.parse_args(argv)
+    disable_progress_bar()
+    try:
+        folder = read_model_folder(args.model)
+        BertShape.from_config(folder.config)  # refuses what the engine cannot run
+        texts = sorted(set(read_sentences(args.text)))
+        random.Random(args.seed).shuffle(texts)
+        if len(texts) < 2 * _BATCH:
+            raise DataError(f"{len(texts)} sentences; expected 2,000 or more", path=args.text[0])
+        held_out = texts[: min(_N_HELD_OUT, len(texts) // 4)]
+        ranges = _learn(folder, texts[len(held_out) :], args.steps, args.seed)
+        write_int8_ranges(Int8Ranges(margin=_ANY_MARGIN, inputs=ranges), folder)
+        margin = _margin(folder, held_out)
+        write_int8_ranges(Int8Ranges(margin=margin, inputs=ranges), folder)
+    except (CTClassifyError, OSError) as error:
+        print(f"quantize: {error}", file=sys.stderr)
+        return 2
+    print(f"saved {args.model / 'int8.json'}: margin {margin:.3f}")
+    return 0
+
+
+def _learn(folder: ModelFolder, texts: Sequence[str], n_steps: int, seed: int) -> dict[tuple[int, str], InputRange]:
+    """Return the ranges learned from texts."""
+    torch.manual_seed(seed)
+    encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
+    ids = [row for row in encoder.encode(texts[: _BATCH * max(n_steps, _N_FIRST)]).ids if len(row) <= _MOST_TOKENS]
+    batches = _batches(ids)
+    first = random.Random(seed).sample(batches, min(_N_FIRST, len(batches)))
+    model = QuantizedModel(load_torch_model(folder.path, torch_config(folder.config)), first)
+    total = 0.0
+    for step, loss in model.learn(batches, n_steps=n_steps, seed=seed):
+        total += loss
+        if step % 50 == 0:
+            print(f"step {step} of {n_steps}: loss {total / 50:.4f}", flush=True)
+            total = 0.0
+    return model.ranges()
+
+
+def _batches(ids: Sequence[list[int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return batches of token ids and masks, of like length."""
+    ordered = sorted(ids, key=len)
+    batches = []
+    for start in range(0, len(ordered), _BATCH):
+        rows = ordered[start : start + _BATCH]
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = torch.arange(len(rows[-1])) < lengths[:, None]
+        matrix = torch.zeros(mask.shape, dtype=torch.long)
+        matrix[mask] = torch.tensor([token for row in rows for token in row])
+        batches.append((matrix, mask.long()))
+    return batches
+
+
+def _margin(folder: ModelFolder, texts: Sequence[str]) -> float:
+    """Return what the engine's error near thresholds asks for, in logits of the model's own probabilities."""
+    borders = folder.borders
+    found = [logits(_scorer(folder, precision).score(texts)[0]).astype(np.float64) for precision in ("int8", "fp32")]
+    errors = (found[0] - found[1])[np.abs(found[1] - borders) < _NEAR]
+    if len(errors) < _FEWEST_ERRORS:
+        return _ANY_MARGIN  # nothing to go by: most is scored again
+    return round(_DEVIATIONS * float(np.sqrt(np.mean(errors**2))), 4)
+
+
+def _scorer(folder: ModelFolder, precision: str) -> SentenceScorer:
+    """Return what scores in one precision alone: without borders, nothing is scored again."""
+    encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
+    return SentenceScorer(encoder, OpenVinoEngine(folder, precision), len(folder.label_names))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
