@@ -180,7 +180,7 @@ def test_the_rounded_model_is_what_the_engine_runs(tiny_mean_folder, texts, tmp_
 
 def test_too_few_sentences_are_refused(tiny_folder, texts, tmp_path, capsys):
     path = shutil.copytree(tiny_folder, tmp_path / "model")
-    texts.write_text("".join(texts.read_text().splitlines(keepends=True)[:20]))
+    texts.write_text("".join(texts.read_text().splitlines(keepends=True)[:7]))
     assert quantized(path, texts) == 2
-    assert "20 sentences; expected 2,000 or more" in capsys.readouterr().err
+    assert "7 sentences; expected 2,000 or more" in capsys.readouterr().err
     assert not (path / "int8.json").exists()

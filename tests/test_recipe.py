@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.conftest import LABELS
-from training import finetune, prepare_data, recipe
+from training import finetune, prepare_data, quantize, recipe
 
 SENTENCES = {
     "train": [("A bomb killed police in the town.", "attack|casualties"), ("The court and the law.", "policy")],
@@ -38,6 +38,9 @@ def world(tmp_path, tiny_folder, tiny_mean_folder, monkeypatch):
         (project / f"{split}.jsonl").write_text(json.dumps(article) + "\n")
     further = {"id": "more", "text": "Troops freed ten men.", "sentences": [{"start": 0, "end": 21, "labels": []}]}
     (project / "train-more.jsonl").write_text(json.dumps(further) + "\n")
+    (project / "train-further.jsonl").write_text(
+        json.dumps({**further, "id": "further", "text": "Troops freed two men."})
+    )
     (project / "train-later.jsonl").write_text(json.dumps({**further, "id": "later", "text": "Troops freed six men."}))
     standoff = tmp_path / "standoff.csv"
     with standoff.open("w", newline="") as file:
@@ -66,8 +69,11 @@ bf16 = false
     (tmp_path / "teacher-more.toml").write_text('name = "teacher-more"\n' + body)
     wide = ["wide_soft.jsonl", *more[1:]]
     (tmp_path / "wide.toml").write_text(f'name = "wide"\n{body}[distillation]\nsoft = {json.dumps(wide)}\n')
+    third = ["wide_soft.jsonl", "rest.jsonl", "further_soft.jsonl"]
+    (tmp_path / "further.toml").write_text(f'name = "further"\n{body}[distillation]\nsoft = {json.dumps(third)}\n')
     monkeypatch.setattr(prepare_data, "STANDOFF", standoff)
     monkeypatch.setattr(prepare_data, "DATA", tmp_path)
+    monkeypatch.setattr(quantize, "_STEPS", 5)
     monkeypatch.setattr(recipe, "PREPARED", prepared)
     monkeypatch.setattr(recipe, "PROJECT", project)
     monkeypatch.setattr(finetune, "RUNS", tmp_path / "runs")
@@ -81,6 +87,7 @@ def arguments(world) -> list[str]:
     configs += ["--teacher-config", str(folder / "teacher.toml"), "--student-config", str(folder / "student.toml")]
     configs += ["--more-config", str(folder / "more.toml"), "--wide-config", str(folder / "wide.toml")]
     configs += ["--teacher-more-config", str(folder / "teacher-more.toml")]
+    configs += ["--further-config", str(folder / "further.toml")]
     return [*start, *configs, "--teacher-seeds", "13", "14"]
 
 
@@ -114,6 +121,12 @@ def test_the_recipe_goes_from_texts_to_a_student(world, capsys, monkeypatch):
     assert average["averaged"]["before"]["sha256"] == _weights(folder, "more")
     assert average["averaged"]["after"]["sha256"] == _weights(folder, "wide")
     assert _base(folder, "teacher-more-seed14") == _weights(folder, "teacher-seed14")
+    further_soft = [json.loads(line)["text"] for line in (folder / "further_soft.jsonl").read_text().splitlines()]
+    assert further_soft == ["Troops freed two men."]
+    assert _base(folder, "further") == _weights(folder, "wide-average")
+    last = json.loads((folder / "runs" / "further-average" / "model" / "training.json").read_text())
+    assert last["averaged"]["after"]["sha256"] == _weights(folder, "further")
+    assert (folder / "runs" / "further-average" / "model" / "int8.json").is_file()
 
 
 def _base(folder, run: str) -> str:
@@ -135,7 +148,7 @@ def test_what_is_done_is_left_alone(world, capsys, monkeypatch):
     capsys.readouterr()
     assert recipe.main(arguments(world)) == 0
     assert weights.stat().st_mtime_ns == before
-    assert capsys.readouterr().out.count("finished already") == 8
+    assert capsys.readouterr().out.count("finished already") == 9
 
 
 def test_a_step_that_fails_stops_the_recipe(world, capsys):

@@ -36,6 +36,9 @@ from training.quantization import QuantizedModel
 from training.soft_label import read_sentences
 
 _BATCH = 32
+_STEPS = 400
+_FEWEST = 8
+"""Sentences with which it works at all."""
 _N_FIRST = 32
 """Batches from which the first ranges are taken."""
 _N_HELD_OUT = 2000
@@ -53,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a model folder; int8.json is written into it")
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="JSON lines with texts, also .gz")
-    parser.add_argument("--steps", type=int, default=400, help="batches of 32 sentences to learn from")
+    parser.add_argument("--steps", type=int, default=_STEPS, help="batches of 32 sentences to learn from")
     parser.add_argument("--seed", type=int, default=13)
     args = parser.parse_args(argv)
     disable_progress_bar()
@@ -62,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         BertShape.from_config(folder.config)  # refuses what the engine cannot run
         texts = sorted(set(read_sentences(args.text)))
         random.Random(args.seed).shuffle(texts)
-        if len(texts) < 2 * _BATCH:
+        if len(texts) < _FEWEST:
             raise DataError(f"{len(texts)} sentences; expected 2,000 or more", path=args.text[0])
         held_out = texts[: min(_N_HELD_OUT, len(texts) // 4)]
         ranges = _learn(folder, texts[len(held_out) :], args.steps, args.seed)

@@ -16,7 +16,10 @@ all-mpnet-base-v2. Steps, each left alone where it is done:
 5. teach the teachers on with the project's further articles (configs/teacher-more.toml), write the mean of their
    former and new probabilities, and teach the student on with it (configs/student-wide.toml);
 6. average the student's weights before and after that;
-7. score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
+7. write the probabilities of a third set of articles, teach the average on with it (configs/student-further.toml), and
+   average again;
+8. learn the ranges that int8 needs;
+9. score all on the validation data. Nothing touches the test split: score it once, with evaluate.py, when a model is
    chosen.
 """
 
@@ -33,9 +36,10 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
 
 from transformers.utils.logging import disable_progress_bar
 
+from ctclassify.engines.int8_ranges import INT8_RANGES
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
-from training import average_models, cut_clauses, evaluate, finetune, prepare_data, soft_label, swap_names
+from training import average_models, cut_clauses, evaluate, finetune, prepare_data, quantize, soft_label, swap_names
 from training.config import TrainingConfig, load_config
 from training.files import read_json_object
 from training.once import train_once
@@ -46,6 +50,8 @@ PROJECT = HERE / "data" / "project"
 _SHARE_OF_WIDE = 0.75
 """Weight of the last stage: of 0, 0.25, 0.5, 0.75 and 1 the best micro average precision on the corpus's validation
 data, and 0.1 points behind 1 on the articles'."""
+_SHARE_OF_FURTHER = 0.75
+"""The same of the stage after it."""
 _MOST_MISSING = 0.05
 """Share of the corpus's sentences that may be missing: the public texts lack under 1%."""
 
@@ -65,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--more-config", type=Path, default=HERE / "configs" / "student-more.toml")
     parser.add_argument("--teacher-more-config", type=Path, default=HERE / "configs" / "teacher-more.toml")
     parser.add_argument("--wide-config", type=Path, default=HERE / "configs" / "student-wide.toml")
+    parser.add_argument("--further-config", type=Path, default=HERE / "configs" / "student-further.toml")
     args = parser.parse_args(argv)
     disable_progress_bar()
     try:
@@ -88,15 +95,22 @@ def main(argv: list[str] | None = None) -> int:
         )
         articles = [PROJECT / f"{name}.jsonl" for name in ("train", "train-more", "train-later")]
         texts = [PREPARED / "train.jsonl", *articles, soft]
-        _Answers(args.text, [*teachers, *teachers_more], args.engine).write(wide_soft, texts=texts)
+        answers_more = _Answers(args.text, [*teachers, *teachers_more], args.engine)
+        answers_more.write(wide_soft, texts=texts)
         wide = _train(_with_base(load_config(args.wide_config), taught_on / "model"))
-        average = _average(taught_on, wide)
-        for model in (*teachers, *teachers_more, screen, student, taught_on, wide, average):
+        average = _average(taught_on, wide, _SHARE_OF_WIDE)
+        expected = "student-wide.toml's first, the sentences that the screen left out, the third articles'"
+        *_, further_soft = _soft_files(args.further_config, expected, at_least=3)[:3]
+        answers_more.write(further_soft, texts=[PROJECT / "train-further.jsonl"])
+        further = _train(_with_base(load_config(args.further_config), average / "model"))
+        last = _average(average, further, _SHARE_OF_FURTHER)
+        _ranges(last, [*texts, PROJECT / "train-further.jsonl"])
+        for model in (*teachers, *teachers_more, screen, student, taught_on, wide, average, further, last):
             _score(model)
     except (CTClassifyError, OSError) as error:
         print(f"recipe: {error}", file=sys.stderr)
         return 2
-    print(f"done: {average / 'model'}")
+    print(f"done: {last / 'model'}")
     return 0
 
 
@@ -175,7 +189,7 @@ def _more_soft_labels(answers: _Answers, config_path: Path) -> None:
     answers.write(parts, texts=[clauses])
 
 
-def _average(before: Path, after: Path) -> Path:
+def _average(before: Path, after: Path, share: float) -> Path:
     """Save the model between two runs, unless that is done; return its folder, like a run's."""
     run = finetune.RUNS / f"{after.name}-average"
     if (run / "model" / "training.json").is_file():  # written last
@@ -184,9 +198,18 @@ def _average(before: Path, after: Path) -> Path:
     shutil.rmtree(run, ignore_errors=True)  # a stop left part of it
     data = [str(folder / "validation.jsonl") for folder in (PREPARED, PROJECT)]
     arguments = ["--model", str(before / "model"), str(after / "model"), "--data", *data]
-    arguments += ["--share", str(_SHARE_OF_WIDE), "--output", str(run / "model")]
+    arguments += ["--share", str(share), "--output", str(run / "model")]
     _step(average_models.main(arguments), "average_models.py")
     return run
+
+
+def _ranges(run: Path, texts: Sequence[Path]) -> None:
+    """Learn the ranges for int8, unless that is done."""
+    if (run / "model" / INT8_RANGES).is_file():
+        print(f"{run / 'model' / INT8_RANGES}: made already")
+        return
+    arguments = ["--model", str(run / "model"), "--text", *map(str, texts)]
+    _step(quantize.main(arguments), "quantize.py")
 
 
 def _score(run: Path) -> None:
