@@ -12,7 +12,8 @@ from ctclassify.labels import LABEL_IDS
 from training import agreement
 
 FOLDER = Path(agreement.__file__).parent / "data" / "project"
-SPLITS = ("train", "train-more", "train-later", "validation", "test")
+TRAINING = ("train", "train-more", "train-later", "train-further")
+SPLITS = (*TRAINING, "validation", "test")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_no_sentence_occurs_in_two_splits(articles):
         split: {a["text"][s["start"] : s["end"]] for a in its for s in a["sentences"] if s["end"] - s["start"] > 30}
         for split, its in articles.items()
     }
-    assert not (seen["train"] | seen["train-more"] | seen["train-later"]) & (seen["validation"] | seen["test"])
+    assert not set().union(*(seen[split] for split in TRAINING)) & (seen["validation"] | seen["test"])
     assert not seen["validation"] & seen["test"]
 
 
