@@ -13,7 +13,7 @@ from training import agreement
 
 FOLDER = Path(agreement.__file__).parent / "data" / "project"
 TRAINING = ("train", "train-more", "train-later", "train-further")
-SPLITS = (*TRAINING, "validation", "test")
+SPLITS = (*TRAINING, "validation", "test", "test-further")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,9 @@ def test_no_sentence_occurs_in_two_splits(articles):
         split: {a["text"][s["start"] : s["end"]] for a in its for s in a["sentences"] if s["end"] - s["start"] > 30}
         for split, its in articles.items()
     }
-    assert not set().union(*(seen[split] for split in TRAINING)) & (seen["validation"] | seen["test"])
+    assert not set().union(*(seen[split] for split in TRAINING)) & (
+        seen["validation"] | seen["test"] | seen["test-further"]
+    )
     assert not seen["validation"] & seen["test"]
 
 

@@ -33,7 +33,7 @@ def metrics(tmp_path):
     row = {"kind": "fairness", "capability": "religion", "n_cases": 3, "pass_rate": 1.0, "changed_share": 0.0}
     behaviour = {"model_folder": folder, "capabilities": [{**row, "n_passed": 3, "target": 0.01}]}
     path = tmp_path / "metrics.json"
-    names = ("test", "validation", "project_test")
+    names = ("test", "validation", "project_test", "project_test_further")
     path.write_text(json.dumps({**dict.fromkeys(names, report), "behaviour": behaviour}))
     return path, report
 

@@ -36,6 +36,7 @@ _MARKED = re.compile(r"(<!-- figures (?P<name>\w+) -->\n).*?(<!-- /figures -->)"
 _NAMES = {
     "validation": "the corpus's validation split, on which thresholds were chosen",
     "project_test": "the project's own test articles",
+    "project_test_further": "its later test articles: current events, magazines",
 }
 
 
