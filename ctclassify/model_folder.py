@@ -2,7 +2,7 @@
 
 A folder is a Hugging Face model folder (``config.json``, ``model.safetensors``, ``tokenizer.json``) and one file more,
 ``ctclassify.json``: thresholds, calibration, review band, the most tokens a text may have, and a SHA-256 of each of the
-three. Only JSON and safetensors are read; nothing in a folder is ever run.
+three, and of ``int8.json`` if there is one. Only JSON and safetensors are read; nothing in a folder is ever run.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ctclassify.manifest import MANIFEST, Manifest, check_version, parse_manifes
 from ctclassify.review import ReviewBand
 
 __all__ = [
+    "INT8_RANGES",
     "ModelFolder",
     "check_bert_shapes",
     "read_model_folder",
@@ -35,6 +36,8 @@ __all__ = [
 
 _CONFIG, _WEIGHTS, _TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 _CHECKED = (_CONFIG, _WEIGHTS, _TOKENIZER)
+INT8_RANGES = "int8.json"
+"""Checked too where the manifest names it; see :mod:`ctclassify.engines.int8_ranges`."""
 _LABEL_NAME = re.compile(r"[\w.-]+")
 _POSITIONS_AFTER_PADDING = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta"})
 """Encoders that count positions from the padding's index, so that two of their table serve no token."""
@@ -137,7 +140,9 @@ def read_model_folder(path: Path) -> ModelFolder:
         raise ModelFolderError(f"{path} is not a folder; expected a model folder that ctclassify saved", path=path)
     raw = _read_json(path / MANIFEST, remedy="only folders saved by training/finetune.py have it; save it again")
     check_version(raw, path / MANIFEST)
-    checksums = {name: _check_file(path / name, raw) for name in _CHECKED}
+    named = raw.get("sha256")
+    has_ranges = isinstance(named, dict) and INT8_RANGES in named
+    checksums = {name: _check_file(path / name, raw) for name in (*_CHECKED, *([INT8_RANGES] if has_ranges else []))}
     config = _read_json(path / _CONFIG, remedy="copy the folder again")
     label_names = _label_names(config, path / _CONFIG)
     _check_architecture(config, path / _CONFIG)
@@ -153,16 +158,18 @@ def read_model_folder(path: Path) -> ModelFolder:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``ctclassify.json`` into a folder whose three other files are final.
+    """Write ``ctclassify.json`` into a folder whose other files are final.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The folder, with ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
+        The folder, with ``config.json``, ``model.safetensors`` and ``tokenizer.json``, and ``int8.json`` if there are
+        ranges.
     manifest : Manifest
         What to write beside the checksums.
     """
-    fields = {**manifest.to_dict(), "sha256": {name: sha256_file(folder / name) for name in _CHECKED}}
+    names = (*_CHECKED, *([INT8_RANGES] if (folder / INT8_RANGES).exists() else []))
+    fields = {**manifest.to_dict(), "sha256": {name: sha256_file(folder / name) for name in names}}
     temporary = folder / f".{MANIFEST}.tmp"  # a stop on the way must not leave half a manifest
     temporary.write_text(json.dumps(fields, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(folder / MANIFEST)

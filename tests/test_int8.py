@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 
 import ctclassify
+from ctclassify.engines.gate_record import has_passed, record_passed
 from ctclassify.engines.int8_ranges import INPUT_NAMES, InputRange, Int8Ranges, read_int8_ranges, write_int8_ranges
 from ctclassify.errors import ModelFolderError
-from ctclassify.model_folder import read_model_folder
+from ctclassify.model_folder import read_model_folder, write_manifest
 from tests.conftest import WORDS
 from tests.test_classifier import TEXTS
 
-RNG = np.random.default_rng(3)
 SIZES = {"attention.self": 16, "attention.output": 16, "intermediate": 16, "output": 32}
 
 
 def wide_ranges() -> Int8Ranges:
     """Return ranges that hold whatever the tiny model computes."""
+    rng = np.random.default_rng(3)
     inputs = {
         (layer, name): InputRange(
-            scales=RNG.uniform(0.5, 2, SIZES[name]).astype(np.float32), step=16 / 255, lowest=-128
+            scales=rng.uniform(0.8, 1.25, SIZES[name]).astype(np.float32), step=16 / 255, lowest=-128
         )
         for layer in range(2)
         for name in INPUT_NAMES
@@ -39,13 +40,21 @@ def folder(tiny_folder, tmp_path):
 @pytest.fixture
 def ranged(folder):
     write_int8_ranges(wide_ranges(), folder)
-    return folder
+    return read_model_folder(folder.path)
+
+
+def altered(folder, alter):
+    """Write a folder's ranges anew, altered, and its manifest too; return the folder read again."""
+    path = folder.path / "int8.json"
+    path.write_text(json.dumps(alter(json.loads(path.read_text()))))
+    write_manifest(folder.path, folder.manifest)
+    return read_model_folder(folder.path)
 
 
 def test_ranges_are_read_as_they_were_written(folder):
     written = wide_ranges()
     write_int8_ranges(written, folder)
-    read = read_int8_ranges(folder)
+    read = read_int8_ranges(read_model_folder(folder.path))
     assert read.margin == 0.25
     assert read.inputs.keys() == written.inputs.keys()
     for key, each in read.inputs.items():
@@ -54,12 +63,32 @@ def test_ranges_are_read_as_they_were_written(folder):
         assert each.step == pytest.approx(16 / 255, rel=1e-5)
 
 
-def test_without_a_file_or_with_one_of_other_weights_there_are_none(folder):
-    assert read_int8_ranges(folder) is None
-    write_int8_ranges(wide_ranges(), folder)
-    path = folder.path / "int8.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights_sha256": "0" * 64}))
-    assert read_int8_ranges(folder) is None
+def test_without_a_file_or_with_one_of_other_weights_there_are_none(ranged):
+    other = altered(ranged, lambda raw: raw | {"weights_sha256": "0" * 64})
+    assert read_int8_ranges(other) is None
+    (ranged.path / "int8.json").unlink()
+    write_manifest(ranged.path, ranged.manifest)
+    assert read_int8_ranges(read_model_folder(ranged.path)) is None
+
+
+def test_ranges_that_were_altered_are_refused(ranged):
+    path = ranged.path / "int8.json"
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(ModelFolderError, match="is not the file that was saved with this model"):
+        ctclassify.load(ranged.path)
+
+
+def test_ranges_that_the_manifest_does_not_name_are_refused(tiny_folder, ranged, tmp_path):
+    path = shutil.copytree(tiny_folder, tmp_path / "bare")
+    shutil.copy(ranged.path / "int8.json", path)
+    with pytest.raises(ModelFolderError, match="is no file that was saved with this model; remove it, or write it"):
+        ctclassify.load(path, engine="openvino-int8")
+
+
+def test_the_record_of_the_gate_holds_for_its_ranges_alone(ranged):
+    record_passed(["openvino-int8"], ranged)
+    assert has_passed("openvino-int8", ranged)
+    assert not has_passed("openvino-int8", altered(ranged, lambda raw: raw | {"margin": 0.3}))
 
 
 def spoilt(change):
@@ -88,8 +117,7 @@ def spoilt(change):
     ],
 )
 def test_a_spoilt_file_is_named_with_what_is_wrong(alter, what, ranged):
-    path = ranged.path / "int8.json"
-    path.write_text(json.dumps(alter(json.loads(path.read_text()))))
+    altered(ranged, alter)
     with pytest.raises(ModelFolderError, match="is no file of ranges for int8") as caught:
         ctclassify.load(ranged.path, engine="openvino-int8")
     assert what in str(caught.value)
@@ -104,6 +132,7 @@ def test_the_engine_rounds_by_the_ranges(ranged, folder, tiny, monkeypatch):
     with_ranges = found.predict_proba(TEXTS)
     assert 0 < np.abs(with_ranges - exact).max() < 0.1
     (folder.path / "int8.json").unlink()
+    write_manifest(folder.path, folder.manifest)
     without = ctclassify.load(folder.path, engine="openvino-int8").predict_proba(TEXTS)
     assert (without != with_ranges).any()
 
@@ -112,16 +141,18 @@ def test_a_range_that_is_too_short_cuts_values_off(ranged, tiny, monkeypatch):
     monkeypatch.setattr("ctclassify.inference._SecondLook.choose", lambda self, scores: np.zeros(0, np.int64))
     exact = tiny.predict_proba(TEXTS)
     wide = np.abs(ctclassify.load(ranged.path, engine="openvino-int8").predict_proba(TEXTS) - exact).max()
-    raw = json.loads((ranged.path / "int8.json").read_text())
-    for each in raw["inputs"].values():
-        each["step"] /= 1000
-    (ranged.path / "int8.json").write_text(json.dumps(raw))
+
+    def shorten(raw):
+        for each in raw["inputs"].values():
+            each["step"] /= 1000
+        return raw
+
+    altered(ranged, shorten)
     assert np.abs(ctclassify.load(ranged.path, engine="openvino-int8").predict_proba(TEXTS) - exact).max() > 2 * wide
 
 
 def test_what_int8_leaves_in_doubt_float32_decides(ranged, tiny):
-    raw = json.loads((ranged.path / "int8.json").read_text())
-    (ranged.path / "int8.json").write_text(json.dumps(raw | {"margin": 1000.0}))
+    altered(ranged, lambda raw: raw | {"margin": 1000.0})
     found = ctclassify.load(ranged.path, engine="openvino-int8").predict_proba(TEXTS)
     np.testing.assert_allclose(found, tiny.predict_proba(TEXTS), atol=1e-6)
 

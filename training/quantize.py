@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         held_out = texts[: min(_N_HELD_OUT, len(texts) // 4)]
         ranges = _learn(folder, texts[len(held_out) :], args.steps, args.seed)
         write_int8_ranges(Int8Ranges(margin=_ANY_MARGIN, inputs=ranges), folder)
-        margin = _margin(folder, held_out)
+        margin = _margin(read_model_folder(args.model), held_out)
         write_int8_ranges(Int8Ranges(margin=margin, inputs=ranges), folder)
     except (CTClassifyError, OSError) as error:
         print(f"quantize: {error}", file=sys.stderr)

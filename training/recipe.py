@@ -36,9 +36,9 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
 
 from transformers.utils.logging import disable_progress_bar
 
-from ctclassify.engines.int8_ranges import INT8_RANGES
 from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
+from ctclassify.model_folder import INT8_RANGES
 from training import average_models, cut_clauses, evaluate, finetune, prepare_data, quantize, soft_label, swap_names
 from training.config import TrainingConfig, load_config
 from training.files import read_json_object

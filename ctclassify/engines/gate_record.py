@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 
 from ctclassify.errors import ModelFolderError
-from ctclassify.model_folder import ModelFolder
+from ctclassify.model_folder import INT8_RANGES, ModelFolder
 
 __all__ = ["GATE_RECORD", "has_passed", "record_passed"]
 
@@ -30,7 +30,7 @@ def has_passed(engine_name: str, folder: ModelFolder) -> bool:
     Returns
     -------
     bool
-        False where there is no record, or where it was made with other weights.
+        False where there is no record, or where it was made with other weights or other ranges for int8.
 
     Raises
     ------
@@ -40,18 +40,24 @@ def has_passed(engine_name: str, folder: ModelFolder) -> bool:
     path = folder.path / GATE_RECORD
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        weights_sha256, passed = raw["weights_sha256"], list(raw["passed"])
+        sums, passed = (raw["weights_sha256"], raw.get("ranges_sha256")), list(raw["passed"])
     except FileNotFoundError:
         return False
     except (OSError, ValueError, KeyError, TypeError) as error:
         remedy = "remove it, or write it anew with ctclassify bench --record"
         raise ModelFolderError(f"{path} is not a record of the gate ({error!r}); {remedy}", path=path) from error
-    return engine_name in passed and bool(weights_sha256 == folder.checksums["model.safetensors"])
+    return engine_name in passed and sums == _sums(folder)
 
 
 def record_passed(engine_names: Iterable[str], folder: ModelFolder) -> None:
     """Write which engines passed the gate, whole or not at all."""
-    record = {"weights_sha256": folder.checksums["model.safetensors"], "passed": sorted(engine_names)}
+    weights, ranges = _sums(folder)
+    record = {"weights_sha256": weights, "ranges_sha256": ranges, "passed": sorted(engine_names)}
     temporary = folder.path / f".{GATE_RECORD}.tmp"
     temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     temporary.replace(folder.path / GATE_RECORD)
+
+
+def _sums(folder: ModelFolder) -> tuple[str, str | None]:
+    """Return the checksums of the weights, and of the ranges for int8 if there are any."""
+    return folder.checksums["model.safetensors"], folder.checksums.get(INT8_RANGES)

@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.errors import ModelFolderError
-from ctclassify.model_folder import ModelFolder
+from ctclassify.model_folder import INT8_RANGES, ModelFolder, write_manifest
 
 __all__ = ["INPUT_NAMES", "INT8_RANGES", "STEPS", "InputRange", "Int8Ranges", "read_int8_ranges", "write_int8_ranges"]
 
-INT8_RANGES = "int8.json"
 INPUT_NAMES = ("attention.self", "attention.output", "intermediate", "output")
 """The four inputs of a layer's linear maps, by the names of transformers' modules; the first is that of three maps."""
 STEPS = 255
@@ -82,9 +81,14 @@ def read_int8_ranges(folder: ModelFolder) -> Int8Ranges | None:
     Raises
     ------
     ModelFolderError
-        If there is a file that is not one of ranges for this model.
+        If there is a file that is not one of ranges for this model, or that ``ctclassify.json`` does not name.
     """
     path = folder.path / INT8_RANGES
+    remedy = "remove it, or write it anew with training/quantize.py"
+    if INT8_RANGES not in folder.checksums:
+        if path.exists():
+            raise ModelFolderError(f"{path} is no file that was saved with this model; {remedy}", path=path)
+        return None
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["weights_sha256"] != folder.checksums["model.safetensors"]:
@@ -97,15 +101,12 @@ def read_int8_ranges(folder: ModelFolder) -> Int8Ranges | None:
             for name in INPUT_NAMES
         }
         return Int8Ranges(margin=_positive(raw["margin"]), inputs=inputs)
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        remedy = "remove it, or write it anew with training/quantize.py"
         raise ModelFolderError(f"{path} is no file of ranges for int8 ({error!r}); {remedy}", path=path) from error
 
 
 def write_int8_ranges(ranges: Int8Ranges, folder: ModelFolder) -> None:
-    """Write ranges into a folder, whole or not at all."""
+    """Write ranges into a folder, and their checksum into its manifest; ``folder`` does not know of it."""
     inputs = {
         f"{layer}.{name}": {
             "step": float(f"{each.step:.6g}"),
@@ -118,6 +119,7 @@ def write_int8_ranges(ranges: Int8Ranges, folder: ModelFolder) -> None:
     temporary = folder.path / f".{INT8_RANGES}.tmp"
     temporary.write_text(json.dumps(record, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(folder.path / INT8_RANGES)
+    write_manifest(folder.path, folder.manifest)
 
 
 def _input_range(raw: Mapping[str, Any], n_channels: int) -> InputRange:
