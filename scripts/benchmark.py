@@ -41,7 +41,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PROJECT = _ROOT / "training" / "data" / "project"
 _YARDSTICK, _REFERENCE = "transformers pipeline, batch 32", "transformers, sorted batches"
 _SMALLER = "ctclassify, smaller model"
-_OURS = ("ctclassify fp32", "ctclassify", _SMALLER)
+_OURS = ("ctclassify fp32", "ctclassify int8", "ctclassify", _SMALLER)
 _ARTICLE_SENTENCES = 15
 _PACKAGES = (
     "torch",

@@ -156,7 +156,7 @@ CONTENDERS: dict[str, Callable[[dict[str, Any]], Score]] = {
     "spaCy textcat": spacy,
     "ONNX Runtime fp32, sorted batches": onnxruntime,
     "ctclassify fp32": lambda task: Ours(task, "openvino-fp32"),
-    "ctclassify bf16": lambda task: Ours(task, "openvino-bf16"),
+    "ctclassify int8": lambda task: Ours(task, "openvino-int8"),
     "ctclassify": lambda task: Ours(task, "auto"),
     "ctclassify, smaller model": lambda task: Ours({**task, "model": task["smaller"]}, "auto"),
 }

@@ -53,7 +53,7 @@ def test_the_default_precision_changes_at_most_one_decision_in_a_thousand(shippe
     assert changed.mean() <= 0.001
 
 
-@pytest.mark.parametrize("engine", ["auto", "openvino-bf16"])
+@pytest.mark.parametrize("engine", ["auto", "openvino-int8"])
 def test_the_default_engines_pass_the_gate(engine):
     try:
         classifier = ctclassify.load(engine=engine)

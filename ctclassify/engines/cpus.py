@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["available_cpus", "has_amx", "has_vnni"]
+__all__ = ["available_cpus", "has_vnni"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
@@ -32,11 +32,6 @@ def available_cpus() -> int:
 def has_vnni() -> bool:
     """Return whether the processor has int8 dot products (VNNI); False where the system does not tell."""
     return not _VNNI_FLAGS.isdisjoint(_flags())
-
-
-def has_amx() -> bool:
-    """Return whether the processor multiplies tiles in bf16 (AMX); False where the system does not tell."""
-    return "amx_bf16" in _flags()
 
 
 def _flags() -> frozenset[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.engines.bert_graph import BertParts, build_bert_graph
-from ctclassify.engines.cpus import available_cpus, has_amx, has_vnni
+from ctclassify.engines.cpus import available_cpus, has_vnni
 from ctclassify.engines.gate_record import has_passed
 from ctclassify.engines.int8_ranges import read_int8_ranges
 from ctclassify.engines.quiet_openvino import ov
@@ -30,7 +30,7 @@ _INT8_MARGIN = 0.15
 """The same of int8 whose ranges are found as the model runs, with room: it was measured on one model."""
 
 
-def choose_precision(precision: str, *, has_bf16: bool, has_amx: bool, has_int8: bool) -> str:
+def choose_precision(precision: str, *, has_bf16: bool, has_int8: bool) -> str:
     """Return the precision to compute in.
 
     Parameters
@@ -39,8 +39,6 @@ def choose_precision(precision: str, *, has_bf16: bool, has_amx: bool, has_int8:
         What was asked for; anything but ``auto`` is returned as it is.
     has_bf16 : bool
         Whether the processor computes in bf16.
-    has_amx : bool
-        Whether it does so in tiles (AMX): then faster than OpenVINO's int8.
     has_int8 : bool
         Whether it has VNNI, and int8 passed the gate.
 
@@ -50,9 +48,9 @@ def choose_precision(precision: str, *, has_bf16: bool, has_amx: bool, has_int8:
     """
     if precision != "auto":
         return precision
-    if has_int8 and not has_amx:
-        return "int8"
-    return "bf16" if has_bf16 else "fp32"
+    if has_bf16:
+        return "bf16"
+    return "int8" if has_int8 else "fp32"
 
 
 def compile_options(precision: str, *, has_bf16: bool, has_ranges: bool = False) -> dict[str, str]:
@@ -84,9 +82,9 @@ class OpenVinoEngine:
     folder : ModelFolder
         A checked folder.
     precision : {"auto", "fp32", "bf16", "int8"}
-        ``auto`` takes what the processor is good at: bf16 where it computes in tiles of it (AMX); else int8 where it
-        has VNNI and int8 passed the gate on these weights, see :mod:`ctclassify.engines.gate_record`; else bf16 where
-        it has that, else fp32.
+        ``auto`` takes what the processor is good at: bf16 where it computes in it (AMX or AVX-512 BF16); else int8
+        where it has VNNI and int8 passed the gate on these weights, see :mod:`ctclassify.engines.gate_record`; else
+        fp32.
     parts : BertParts or None
         Weights of this folder that were read before, to share; None reads them.
 
@@ -122,9 +120,7 @@ class OpenVinoEngine:
         if precision == "bf16" and not has_bf16:
             raise EngineError("this processor has no bf16 arithmetic; use engine='openvino-fp32' or 'auto'")
         passed_gate = precision == "auto" and has_passed("openvino-int8", folder)
-        self.precision = choose_precision(
-            precision, has_bf16=has_bf16, has_amx=has_amx(), has_int8=has_vnni() and passed_gate
-        )
+        self.precision = choose_precision(precision, has_bf16=has_bf16, has_int8=has_vnni() and passed_gate)
         self.device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
         self.version = ov.__version__.split("-")[0]
         parts = BertParts.read(folder) if parts is None else parts
