@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import ctclassify
-from ctclassify.errors import EngineError
+from ctclassify.engines.cpus import has_vnni
 from ctclassify.gate import gate_sentences, judge
 from ctclassify.labels import LABEL_IDS
 from ctclassify.model_folder import read_model_folder
@@ -55,10 +55,9 @@ def test_the_default_precision_changes_at_most_one_decision_in_a_thousand(shippe
 
 @pytest.mark.parametrize("engine", ["auto", "openvino-int8"])
 def test_the_default_engines_pass_the_gate(engine):
-    try:
-        classifier = ctclassify.load(engine=engine)
-    except EngineError:
-        pytest.skip("this processor has no bf16 arithmetic")
+    if engine == "openvino-int8" and not has_vnni():
+        pytest.skip("this processor has no int8 dot products, so int8 is never taken here")
+    classifier = ctclassify.load(engine=engine)
     sentences = gate_sentences()
     exact = ctclassify.load(engine="openvino-fp32").predict_proba(sentences.texts)
     found = judge(classifier.predict_proba(sentences.texts), exact, sentences.labels, classifier.thresholds)

@@ -112,7 +112,6 @@ class QuantizedModel:
         replaced in place, its weights stay.
     batches : sequence of tuple of Tensor
         Token ids and attention masks, from which the first ranges are taken; one or more.
-
     """
 
     def __init__(self, model: Any, batches: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:

@@ -47,7 +47,8 @@ _NEAR = 0.5
 """Logits within which of a threshold the error counts towards the margin."""
 _DEVIATIONS = 1.75
 """Standard deviations of that error in the margin: of what it turns, a twenty-fifth lies beyond."""
-_ANY_MARGIN = 1.0
+_SAFE_MARGIN = 1.0
+"""Where fewer errors than that were seen, and until they are."""
 _FEWEST_ERRORS = 30
 
 
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
             raise DataError(f"{len(texts)} sentences; expected 2,000 or more", path=args.text[0])
         held_out = texts[: min(_N_HELD_OUT, len(texts) // 4)]
         ranges = _learn(folder, texts[len(held_out) :], args.steps, args.seed)
-        write_int8_ranges(Int8Ranges(margin=_ANY_MARGIN, inputs=ranges), folder)
+        write_int8_ranges(Int8Ranges(margin=_SAFE_MARGIN, inputs=ranges), folder)
         margin = _margin(read_model_folder(args.model), held_out)
         write_int8_ranges(Int8Ranges(margin=margin, inputs=ranges), folder)
     except (CTClassifyError, OSError) as error:
@@ -112,11 +113,10 @@ def _batches(ids: Sequence[list[int]]) -> list[tuple[torch.Tensor, torch.Tensor]
 
 def _margin(folder: ModelFolder, texts: Sequence[str]) -> float:
     """Return what the engine's error near thresholds asks for, in logits of the model's own probabilities."""
-    borders = folder.borders
-    found = [logits(_scorer(folder, precision).score(texts)[0]).astype(np.float64) for precision in ("int8", "fp32")]
-    errors = (found[0] - found[1])[np.abs(found[1] - borders) < _NEAR]
+    rounded, exact = (logits(_scorer(folder, precision).score(texts)[0]) for precision in ("int8", "fp32"))
+    errors = (rounded - exact)[np.abs(exact - folder.borders) < _NEAR]
     if len(errors) < _FEWEST_ERRORS:
-        return _ANY_MARGIN  # nothing to go by: most is scored again
+        return _SAFE_MARGIN  # nothing to go by: most is scored again
     return round(_DEVIATIONS * float(np.sqrt(np.mean(errors**2))), 4)
 
 

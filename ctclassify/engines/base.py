@@ -18,7 +18,7 @@ class Engine(Protocol):
     name : str
         The runtime, such as ``openvino``.
     precision : str
-        What the matrix products are computed in: ``fp32`` or ``bf16``.
+        What the matrix products are computed in: ``fp32``, ``bf16`` or ``int8``.
     device : str
         The processor it runs on, as the runtime names it.
     version : str
