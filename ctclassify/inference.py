@@ -26,7 +26,6 @@ from ctclassify.tokenization import (
     TokenWindows,
     iter_batches,
     iter_fixed_batches,
-    padded_shape,
 )
 
 __all__ = ["TEXTS_AT_ONCE", "TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
@@ -144,12 +143,8 @@ class SentenceScorer:
     def _run_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
         """Return the maximum over the windows of each distinct text."""
         lengths = [len(ids) for ids in windows.ids]
-        batches = list(iter_batches(lengths, self._budget, batch_cost=self._batch_cost))
-        shapes = [
-            padded_shape(len(its), lengths[its[-1]], token_budget=self._budget, max_tokens=self._encoder.max_tokens)
-            for its in batches
-        ]
-        scores = self._scores(windows.ids, zip(batches, shapes, strict=True), self._engine)
+        batches = iter_batches(lengths, self._budget, max_tokens=self._encoder.max_tokens, batch_cost=self._batch_cost)
+        scores = self._scores(windows.ids, batches, self._engine)
         if self._second_look is not None:
             doubtful = self._second_look.choose(scores)
             if len(doubtful):

@@ -57,7 +57,7 @@ def _sorted_batches(task: dict[str, Any], run: Callable[[Any, Any], Scores]) -> 
     def score(texts: list[str]) -> Scores:
         ids = [windows[:512] for windows in encoder.encode(texts).ids]
         result = np.zeros((len(ids), task["n_labels"]), dtype=np.float32)
-        for chosen in iter_batches([len(each) for each in ids], 4096):
+        for chosen, _ in iter_batches([len(each) for each in ids], 4096, max_tokens=512):
             n_tokens = np.array([len(ids[i]) for i in chosen])
             mask = np.arange(n_tokens.max()) < n_tokens[:, None]
             matrix = np.zeros(mask.shape, dtype=np.int64)

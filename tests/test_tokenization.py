@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ctclassify.errors import ModelFolderError
-from ctclassify.tokenization import TextEncoder, iter_batches, iter_fixed_batches, padded_shape
+from ctclassify.tokenization import TextEncoder, iter_batches, iter_fixed_batches
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, content):
 
 def test_every_item_is_in_one_batch_within_the_budget():
     lengths = np.random.default_rng(0).integers(1, 60, size=500).tolist()
-    batches = list(iter_batches(lengths, 256))
+    batches = [batch for batch, _ in iter_batches(lengths, 256, max_tokens=512)]
     assert sorted(np.concatenate(batches).tolist()) == list(range(500))
     assert all(len(batch) * max(lengths[i] for i in batch) <= 256 for batch in batches)
     assert all(np.diff([lengths[i] for i in batch]).min(initial=0) >= 0 for batch in batches)
@@ -74,8 +74,9 @@ def least_cost(lengths, batch_cost):
 
 
 def run_cost(lengths, batch_cost):
-    rows, tokens = padded_shape(len(lengths), max(lengths), token_budget=2048, max_tokens=512)
-    return rows * tokens + batch_cost
+    n_rows = next(n for n in (1, 2, 3, 4, 6, 8, 12) if n >= len(lengths))
+    step = 2 if max(lengths) <= 64 else 8
+    return n_rows * -(-max(lengths) // step) * step + batch_cost
 
 
 @pytest.mark.parametrize("batch_cost", [0, 32, 2048])
@@ -83,50 +84,68 @@ def test_what_fits_one_batch_is_split_where_that_costs_least(batch_cost):
     rng = np.random.default_rng(0)
     for _ in range(20):
         lengths = sorted(rng.integers(3, 90, size=rng.integers(1, 10)).tolist())
-        batches = list(iter_batches(lengths, 2048, batch_cost=batch_cost))
+        found = list(iter_batches(lengths, 2048, max_tokens=512, batch_cost=batch_cost))
+        batches = [batch for batch, _ in found]
         cost = sum(run_cost([lengths[i] for i in batch], batch_cost) for batch in batches)
         assert cost == least_cost(lengths, batch_cost)
+        assert cost == sum(n_rows * longest + batch_cost for _, (n_rows, longest) in found)
         assert batch_cost < 2048 or len(batches) == 1
         assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+
+
+def shapes_of(lengths, token_budget, max_tokens):
+    """The shapes of batches, each checked against what it holds."""
+    shapes = []
+    for batch, (n_rows, longest) in iter_batches(lengths, token_budget, max_tokens=max_tokens):
+        assert len(batch) <= n_rows
+        assert max(lengths[i] for i in batch) <= longest <= max_tokens
+        assert n_rows * longest <= max(token_budget, longest)
+        shapes.append((n_rows, longest))
+    return shapes
 
 
 def test_batches_have_few_shapes():
     shapes = set()
     for seed in range(200):
-        n = 100 + 7 * seed
-        lengths = np.random.default_rng(seed).integers(4, 60, size=n).tolist()
-        for batch in iter_batches(lengths, 256):
-            longest = max(lengths[i] for i in batch)
-            rows, tokens = padded_shape(len(batch), longest, token_budget=256, max_tokens=512)
-            assert len(batch) <= rows
-            assert longest <= tokens
-            assert rows * tokens <= 256
-            shapes.add((rows, tokens))
+        lengths = np.random.default_rng(seed).integers(4, 60, size=100 + 7 * seed).tolist()
+        shapes.update(shapes_of(lengths, 256, 512))
     assert len(shapes) <= 65
 
 
+def test_a_corpus_has_as_many_shapes_as_lengths():
+    shapes = set()
+    for seed in range(20):
+        lengths = np.random.default_rng(seed).integers(4, 513, size=5000 + 331 * seed).tolist()
+        shapes.update(shapes_of(lengths, 2048, 512))
+    assert shapes <= {(2048 // n, n) for n in (*range(4, 65, 2), *range(72, 129, 8), *range(160, 513, 32))}
+
+
 @pytest.mark.parametrize(
-    ("n_rows", "longest", "shape"),
+    ("lengths", "max_tokens", "shape"),
     [
-        (1, 1, (1, 2)),
-        (5, 9, (6, 10)),
-        (7, 9, (8, 10)),
-        (13, 9, (16, 10)),
-        (25, 9, (25, 10)),
-        (1, 31, (1, 31)),
-        (1, 300, (1, 300)),
+        ([1], 512, (1, 2)),
+        ([9] * 5, 512, (6, 10)),
+        ([9] * 7, 512, (8, 10)),
+        ([9] * 13, 512, (16, 10)),
+        ([9] * 23, 512, (24, 10)),
+        ([31], 31, (1, 31)),
+        ([66], 512, (1, 72)),
+        ([129], 512, (1, 160)),
+        ([300], 512, (1, 320)),
+        ([300], 310, (1, 310)),
     ],
 )
-def test_a_batch_is_padded_to_the_next_shape(n_rows, longest, shape):
-    assert padded_shape(n_rows, longest, token_budget=256, max_tokens=31 if longest == 31 else 512) == shape
+def test_a_batch_is_padded_to_the_next_shape(lengths, max_tokens, shape):
+    assert [its for _, its in iter_batches(lengths, 256, max_tokens=max_tokens)] == [shape]
 
 
 def test_an_item_over_the_budget_is_a_batch_alone():
-    assert [batch.tolist() for batch in iter_batches([300, 5], 256)] == [[0], [1]]
+    found = [(batch.tolist(), shape) for batch, shape in iter_batches([300, 5], 256, max_tokens=512)]
+    assert found == [([0], (1, 320)), ([1], (1, 6))]
 
 
 def test_no_items_give_no_batches():
-    assert list(iter_batches([], 256)) == []
+    assert list(iter_batches([], 256, max_tokens=512)) == []
 
 
 def test_the_name_of_a_special_token_in_a_text_is_text(encoder):

@@ -220,12 +220,16 @@ class _Builder:
             queries_from = op.slice(states, _int([0]), _int([1]), _int([1]), _int([1]))
         rounded = self._rounded(states, layer, "attention.self")
         asking = rounded if queries_from is states else self._rounded(queries_from, layer, "attention.self")
-        context = op.scaled_dot_product_attention(
-            self._heads(asking, layer, "attention.self.query"),
+        head_size = self._hidden_size // self._shape.n_heads
+        # Not OpenVINO's one operation for it: spelled out, the runtime makes a faster kernel of it.
+        scores = op.matmul(
+            self._heads(asking, layer, "attention.self.query", scale=head_size**-0.5),
             self._heads(rounded, layer, "attention.self.key"),
-            self._heads(rounded, layer, "attention.self.value"),
-            bias,
+            False,
+            True,
         )
+        shares = op.softmax(op.add(scores, bias), -1)
+        context = op.matmul(shares, self._heads(rounded, layer, "attention.self.value"), False, False)
         joined = op.reshape(op.transpose(context, _int([0, 2, 1, 3])), _int([0, 0, self._hidden_size]), True)
         joined = self._rounded(joined, layer, "attention.output")
         attended = op.add(self._inner_linear(joined, layer, "attention.output.dense"), queries_from)
@@ -235,10 +239,12 @@ class _Builder:
         outer = op.add(self._inner_linear(inner, layer, "output.dense"), attended)
         return self._layer_norm(outer, name + "output.LayerNorm")
 
-    def _heads(self, states: ov.Node, layer: int, name: str) -> ov.Node:
-        """Return a projection of the states, shape (n_windows, n_heads, n_tokens, head_size)."""
+    def _heads(self, states: ov.Node, layer: int, name: str, scale: float = 1.0) -> ov.Node:
+        """Return a projection of the states times a scale, shape (n_windows, n_heads, n_tokens, head_size)."""
         n_heads = self._shape.n_heads
         projected = self._inner_linear(states, layer, name)
+        if scale != 1.0:
+            projected = op.multiply(projected, _float(scale))
         split = op.reshape(projected, _int([0, 0, n_heads, self._hidden_size // n_heads]), True)
         return op.transpose(split, _int([0, 2, 1, 3]))
 
