@@ -5,7 +5,8 @@ Needs the extra ``[train]``. Imported only by the torch engine and by training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from ctclassify.errors import EngineError
 
@@ -169,7 +171,10 @@ def load_torch_model(folder: Path, config: PretrainedConfig, *, attn_implementat
         )
 
     try:
-        with torch.random.fork_rng(devices=[]):  # new layers are made at random before they are filled
+        with (
+            _no_progress_bar(),
+            torch.random.fork_rng(devices=[]),
+        ):  # new layers are made at random before they are filled
             try:
                 model, report = load(attn_implementation)
             except ValueError:  # what models without sdpa say
@@ -183,6 +188,18 @@ def load_torch_model(folder: Path, config: PretrainedConfig, *, attn_implementat
         raise EngineError(f"{folder}: the weights lack {', '.join(lacking[:3])}; save the model again")
     loaded: PreTrainedModel = model
     return loaded
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing a bar for the weights: this takes a moment, and standard error is the user's."""
+    was_enabled = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            enable_progress_bar()
 
 
 def _told(error: Exception) -> str:

@@ -190,3 +190,12 @@ def test_auto_takes_int8_only_where_it_passed_the_gate(is_recorded, expected, re
     monkeypatch.setattr(openvino_engine, "has_vnni", lambda: True)
     monkeypatch.setattr(openvino_engine, "_has_bf16", lambda core: False)
     assert ctclassify.load(recorded.path).info()["precision"] == expected
+
+
+def test_the_torch_engine_loads_without_a_word_and_leaves_transformers_as_it_was(tiny_folder, capfd):
+    from transformers.utils.logging import is_progress_bar_enabled
+
+    before = is_progress_bar_enabled()
+    ctclassify.load(tiny_folder, engine="torch-cpu")
+    assert capfd.readouterr() == ("", "")
+    assert is_progress_bar_enabled() == before
