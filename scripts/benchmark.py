@@ -182,7 +182,7 @@ def _measure(
     """Run all contenders in turn, round by round, and the matrix products whose best is the peak."""
     workers, cold = _start(names, task, args, skipped)
     peak_worker = Worker("peak", task, args.threads)
-    peak = {"fp32": 0.0, "bf16": 0.0}
+    peak = dict.fromkeys(("fp32", "bf16", "int8"), 0.0)
     rounds: dict[str, list[float]] = {name: [] for name in workers}
     articles: dict[str, list[float]] = {name: [] for name in workers}
     for n in range(args.rounds + 1):

@@ -1,10 +1,11 @@
 """Say where the time of tagging goes: stages of the path, and operations inside the default engine.
 
     python scripts/profile_engine.py --output docs/benchmarks/profile.json
+    python scripts/profile_engine.py --precision int8 --output docs/benchmarks/profile-int8.json
 
 Sentences are the project's test articles unless ``--data`` names others. The engine's operations come from OpenVINO's
-own counters, which slow it a little; the stages are timed without them. The peak is that of ``benchmark.py``: what
-torch's linear layers reach on the model's shapes.
+own counters, which slow it a little; the stages are timed without them, and without the second look. The peaks are
+those of ``benchmark.py``: what torch's matrix products reach on the model's shapes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmark_contenders import peak_flops
 
 import ctclassify
 from ctclassify.engines.bert_graph import BertParts, build_bert_graph
+from ctclassify.engines.int8_ranges import read_int8_ranges
 from ctclassify.engines.openvino_engine import OpenVinoEngine, compile_options
 from ctclassify.engines.quiet_openvino import ov
 from ctclassify.inference import SentenceScorer
@@ -32,12 +34,15 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 class ProfiledEngine(OpenVinoEngine):
-    """The default engine, with OpenVINO's counters switched on."""
+    """The OpenVINO engine, with the runtime's counters switched on."""
 
-    def __init__(self, folder: ModelFolder) -> None:
-        super().__init__(folder)
-        graph = build_bert_graph(BertParts.read(folder))
-        options = compile_options(self.precision, has_bf16=self.precision == "bf16")
+    def __init__(self, folder: ModelFolder, precision: str) -> None:
+        super().__init__(folder, precision)
+        is_int8 = self.precision == "int8"
+        ranges = read_int8_ranges(folder) if is_int8 else None
+        graph = build_bert_graph(BertParts.read(folder), is_int8=is_int8, ranges=ranges)
+        has_bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        options = compile_options(self.precision, has_bf16=has_bf16, has_ranges=ranges is not None)
         self._request = ov.Core().compile_model(graph, "CPU", options | {"PERF_COUNT": "YES"}).create_infer_request()
         self.seconds: dict[str, float] = defaultdict(float)
         self.n_tokens = 0
@@ -67,9 +72,9 @@ class TimedEngine:
             self.seconds += time.perf_counter() - started
 
 
-def stages(folder: ModelFolder, texts: list[str], rounds: int) -> dict[str, float]:
+def stages(folder: ModelFolder, precision: str, texts: list[str], rounds: int) -> dict[str, float]:
     """Return the median seconds of each stage, one after the other: in use, tokenising runs beside the engine."""
-    engine = TimedEngine(OpenVinoEngine(folder))
+    engine = TimedEngine(OpenVinoEngine(folder, precision))
     scorer = SentenceScorer(TextEncoder(folder.tokenizer_path, folder.max_tokens), engine, len(folder.label_names))  # type: ignore[arg-type]
     found: dict[str, list[float]] = defaultdict(list)
     scorer.score(texts)
@@ -95,14 +100,15 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", default=[_ROOT / "training/data/project/test.jsonl"])
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16", "int8"], default="auto")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     folder = ctclassify.load().folder
     texts = list(dict.fromkeys(read_labelled(args.data, folder.label_names).texts))
     peaks = peak_flops()
-    seconds = stages(folder, texts, args.rounds)
-    engine = ProfiledEngine(folder)
+    seconds = stages(folder, args.precision, texts, args.rounds)
+    engine = ProfiledEngine(folder, args.precision)
     scorer = SentenceScorer(TextEncoder(folder.tokenizer_path, folder.max_tokens), engine, len(folder.label_names))
     scorer.score(texts)
     engine.seconds.clear()
@@ -111,7 +117,7 @@ def main() -> None:
     total = sum(engine.seconds.values())
     flops = linear_flop(folder.config) * engine.n_tokens / engine.seconds["FullyConnected"]
     shares = {name: each / total for name, each in sorted(engine.seconds.items(), key=lambda item: -item[1]) if each}
-    share_of_peak = flops / peaks["bf16" if engine.precision == "bf16" else "fp32"]
+    share_of_peak = flops / peaks[engine.precision]
     report = {
         "n_sentences": len(texts),
         "engine": f"{engine.name} {engine.version} {engine.precision}",
