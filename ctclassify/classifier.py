@@ -225,13 +225,13 @@ class SentenceClassifier:
         return names_of_rows(self.predict_proba(texts) >= limits, self.label_names)
 
     def expected_errors(
-        self, probabilities: npt.NDArray[np.float32], *, thresholds: Thresholds = None
+        self, probabilities: npt.ArrayLike, *, thresholds: Thresholds = None
     ) -> npt.NDArray[np.float64]:
         """Return how many of each text's label decisions are expected to be wrong: what to check first.
 
         Parameters
         ----------
-        probabilities : ndarray of float32, shape (n_texts, n_labels)
+        probabilities : array_like of float, shape (n_texts, n_labels)
             As :meth:`predict_proba` gives them.
         thresholds : None, float, str, or mapping of str to float
             As for :meth:`predict`.
@@ -243,19 +243,20 @@ class SentenceClassifier:
 
         Raises
         ------
+        InputTypeError
+            If the probabilities have another shape, or are no numbers.
         LabelError
             As for :meth:`predict`.
         """
-        return expected_errors(probabilities, probabilities >= self._limits(thresholds))
+        checked = self._checked_probabilities(probabilities)
+        return expected_errors(checked, checked >= self._limits(thresholds))
 
-    def needs_review(
-        self, probabilities: npt.NDArray[np.float32], *, thresholds: Thresholds = None
-    ) -> npt.NDArray[np.bool_]:
+    def needs_review(self, probabilities: npt.ArrayLike, *, thresholds: Thresholds = None) -> npt.NDArray[np.bool_]:
         """Return which texts a person should check: those above the model's review limit.
 
         Parameters
         ----------
-        probabilities : ndarray of float32, shape (n_texts, n_labels)
+        probabilities : array_like of float, shape (n_texts, n_labels)
             As :meth:`predict_proba` gives them.
         thresholds : None, float, str, or mapping of str to float
             As for :meth:`predict`.
@@ -268,6 +269,8 @@ class SentenceClassifier:
 
         Raises
         ------
+        InputTypeError
+            If the probabilities have another shape, or are no numbers.
         LabelError
             As for :meth:`predict`.
         """
@@ -334,6 +337,17 @@ class SentenceClassifier:
         """Return the threshold of each label."""
         folder = self.folder
         return resolve_thresholds(thresholds, self.label_names, folder.thresholds, folder.threshold_sets)
+
+    def _checked_probabilities(self, probabilities: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Return probabilities as an array of the model's labels."""
+        expected = f"expected numbers of shape (n_texts, {len(self.label_names)}), as predict_proba gives them"
+        try:
+            checked = np.asarray(probabilities, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputTypeError(f"probabilities: {error}; {expected}") from error
+        if checked.ndim != 2 or checked.shape[1] != len(self.label_names):
+            raise InputTypeError(f"probabilities: got shape {checked.shape}, {expected}")
+        return checked
 
     def _is_uncertain(self, errors: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Return which expected errors lie above the review limit."""

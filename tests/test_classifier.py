@@ -331,3 +331,19 @@ def test_columns_of_tables_are_taken_whatever_their_library(tiny):
     for table in (pa.table({"text": texts}), pd.DataFrame({"text": texts})):
         with pytest.raises(InputTypeError, match="the column of the texts"):
             tiny.predict(table)
+
+
+@pytest.mark.parametrize("probabilities", [[0.1] * 14, [[0.1] * 13], [["much"] * 14], [[0.1], [0.1, 0.2]]])
+def test_probabilities_of_another_shape_are_refused(tiny_folder, probabilities):
+    classifier = ctclassify.load(tiny_folder)
+    with pytest.raises(InputTypeError, match=r"probabilities: .*expected numbers of shape \(n_texts, "):
+        classifier.needs_review(probabilities)
+
+
+def test_probabilities_may_be_lists(tiny_folder):
+    classifier = ctclassify.load(tiny_folder)
+    probabilities = classifier.predict_proba(TEXTS)
+    np.testing.assert_array_equal(
+        classifier.expected_errors(probabilities.tolist()), classifier.expected_errors(probabilities)
+    )
+    assert classifier.needs_review(probabilities.tolist()).dtype == bool

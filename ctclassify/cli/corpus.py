@@ -52,7 +52,9 @@ def run_tag_corpus(options: Mapping[str, Any]) -> int:
     counts = manifest["counts"]
     if counts["n_rejected"]:
         listed = ", ".join(f"{n} {reason}" for reason, n in counts["reasons"].items())
-        say(f"{counts['n_rejected']} of {counts['n_items']} items were rejected ({listed}); see rejected.jsonl")
+        n_files = counts["n_rejected_files"]
+        whole = f", {n_files} of them {'a whole file' if n_files == 1 else 'whole files'}" if n_files else ""
+        say(f"{counts['n_rejected']} of {counts['n_items']} items were rejected{whole} ({listed}); see rejected.jsonl")
     return 1 if counts["n_rejected"] else 0
 
 

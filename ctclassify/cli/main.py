@@ -154,7 +154,11 @@ for _command in (tag_corpus, summarize, drift):
     help="Take one of the model's other sets of thresholds, such as f2 or precision-0.9; 'ctclassify info' lists them.",
 )
 @click.option("--only-tagged", is_flag=True, help="Leave out sentences without a reported label.")
-@click.option("--only-review", is_flag=True, help="Leave out sentences that need no review by a person.")
+@click.option(
+    "--only-review",
+    is_flag=True,
+    help="Leave out sentences that need no review by a person, in view of all labels, reported or not.",
+)
 @click.option(
     "-o",
     "--output",

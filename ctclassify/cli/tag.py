@@ -16,6 +16,7 @@ from ctclassify.cli.controls import escape_controls
 from ctclassify.cli.output import open_output
 from ctclassify.cli.view import TextWriter
 from ctclassify.cli.writers import ArticleWriter, CsvWriter, JsonlWriter, JsonWriter, Selection
+from ctclassify.corpus.discover import name_tells
 from ctclassify.errors import InputTextError, LabelError
 
 __all__ = ["TagOptions", "tag_files"]
@@ -138,7 +139,13 @@ def _read_text(name: str, encoding: str) -> str:
 
 
 def _read_bytes(name: str) -> bytes:
-    """Return the bytes of a file or of standard input."""
+    """Return the bytes of a file or of standard input; refuse what is no plain text by its name."""
+    kind, compression = name_tells(Path(name))
+    if kind not in (None, "text") or compression is not None:
+        raise InputTextError(
+            f"{name}: by its name this is {compression or kind}, and 'tag' reads plain text: use "
+            "'ctclassify tag-corpus', or give the text on standard input, as '-'"
+        )
     if name == "-" and sys.stdin is None:
         raise InputTextError("standard input is closed; name a file")
     try:

@@ -15,7 +15,7 @@ from ctclassify.corpus.discover import KINDS, InputFile, find_inputs
 from ctclassify.corpus.formats import OUTPUT_FORMATS
 from ctclassify.corpus.progress import ProgressReport
 from ctclassify.corpus.ray_engine import RayOptions, require_ray, tag_on_ray
-from ctclassify.corpus.reading import check_first_table
+from ctclassify.corpus.reading import check_first_table, check_installed
 from ctclassify.corpus.run import Job, run_job, stamp_of, tag_locally
 from ctclassify.corpus.settings import make_settings
 from ctclassify.corpus.tagging import ArticleTagger
@@ -53,7 +53,7 @@ def tag_corpus(
     report: ProgressReport | None = None,
     say: Callable[[str], None] = say_nothing,
 ) -> dict[str, Any]:
-    """Tag every sentence of a corpus, into a folder; the same call goes on where an earlier one was stopped.
+    r"""Tag every sentence of a corpus, into a folder; the same call goes on where an earlier one was stopped.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def tag_corpus(
     encoding : str
         Of JSON lines, CSV and plain text.
     delimiter : str or None
-        Between fields of CSV; None is a comma, or a tab for TSV.
+        Between fields of CSV; None is a comma, or a tab for TSV. ``\t`` in two characters is a tab.
     output_format : str
         ``parquet``, ``jsonl`` or ``csv``.
     with_text : bool
@@ -116,7 +116,7 @@ def tag_corpus(
         If the output cannot be written. The same call goes on from there once it can.
     """
     encoding = "utf-8" if encoding.lower().replace("_", "-") == "utf-8-sig" else encoding  # a mark is dropped anyway
-    _check_choices(input_format, output_format, part_articles, encoding, delimiter)
+    _check_choices(input_format, output_format, part_articles, delimiter)
     named = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     options = ReadOptions(
         text_column=text_column,
@@ -124,10 +124,12 @@ def tag_corpus(
         date_column=date_column,
         source_column=source_column,
         encoding=encoding,
-        delimiter=delimiter,
+        delimiter="\t" if delimiter == "\\t" else delimiter,
         say=_once(say),
     )
     files = _inputs(named, Path(out), input_format)
+    check_installed(files)
+    _check_encoding(encoding, files)
     check_first_table(files, options)
     if engine == "ray" and model is not None:
         model = Path(model).absolute()  # an actor may run in another folder
@@ -168,9 +170,7 @@ def _load(model: str | Path | None, engine: str, classifier: ArticleTagger | Non
     return classifier if classifier is not None else load(model, engine=engine)
 
 
-def _check_choices(
-    input_format: str | None, output_format: str, part_articles: int, encoding: str, delimiter: str | None
-) -> None:
+def _check_choices(input_format: str | None, output_format: str, part_articles: int, delimiter: str | None) -> None:
     """Refuse options that cannot be."""
     if input_format is not None and input_format not in KINDS:
         raise CorpusError(f"input_format is {input_format!r}; expected one of {', '.join(KINDS)}")
@@ -178,16 +178,21 @@ def _check_choices(
         raise CorpusError(f"output_format is {output_format!r}; expected one of {', '.join(OUTPUT_FORMATS)}")
     if isinstance(part_articles, bool) or not isinstance(part_articles, int) or part_articles < 1:
         raise CorpusError(f"part_articles is {part_articles!r}; expected a whole number from 1 on")
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+    if delimiter not in (None, "\\t") and (len(delimiter) != 1 or delimiter in '\r\n"'):
         raise CorpusError(f"delimiter is {delimiter!r}; expected one character that is no quote and no new line")
-    try:
-        is_linewise = "\n".encode(encoding).endswith(b"\n") and len("\n".encode(encoding)) == 1
-    except LookupError as error:
-        raise CorpusError(f"unknown encoding {encoding!r}") from error
-    if not is_linewise:
-        raise CorpusError(f"encoding {encoding!r} cannot be read line by line; convert the files to UTF-8")
     if output_format == "parquet":
         require_pyarrow("output_format 'parquet'")
+
+
+def _check_encoding(encoding: str, files: Sequence[InputFile]) -> None:
+    """Refuse an encoding that Python does not know, or in which an input cannot be read line by line."""
+    try:
+        is_linewise = "\n".encode(encoding) == b"\n"
+    except (LookupError, UnicodeError) as error:
+        raise CorpusError(f"unknown encoding {encoding!r}") from error
+    by_lines = [file.name for file in files if file.kind in ("jsonl", "csv", "tsv")]
+    if by_lines and not is_linewise:
+        raise CorpusError(f"{by_lines[0]}: cannot be read line by line in encoding {encoding!r}; convert it to UTF-8")
 
 
 def _inputs(named: Sequence[str | Path], out: Path, input_format: str | None) -> list[InputFile]:

@@ -38,6 +38,8 @@ class ReadOptions:
         Between the fields of CSV; None is a comma, or a tab in ``.tsv`` files.
     say : callable
         Gets messages for a person, such as which columns were guessed.
+    needs_chosen : bool
+        Whether a file must have the id, date and source columns that were chosen, as it must that of the text.
     """
 
     text_column: str | None = None
@@ -47,6 +49,7 @@ class ReadOptions:
     encoding: str = "utf-8"
     delimiter: str | None = None
     say: Callable[[str], None] = say_nothing
+    needs_chosen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,7 @@ class Columns:
 
 
 def find_columns(names: Sequence[str], options: ReadOptions, *, file: str) -> Columns | str:
-    """Return the columns of a file, or why there is no column of text.
+    """Return the columns of a file, or why they cannot be told.
 
     Parameters
     ----------
@@ -75,8 +78,9 @@ def find_columns(names: Sequence[str], options: ReadOptions, *, file: str) -> Co
     Returns
     -------
     Columns or str
-        The str says what was expected and which columns the file has. A chosen id, date or source column that a file
-        lacks is kept: its rows then lack the value, and without an id they are rejected.
+        The str says what was expected and which columns the file has: there is no column of text, or two columns of
+        one name are meant. A chosen id, date or source column that a file lacks is kept, unless ``needs_chosen``, and
+        told: its rows then lack the value, and without an id they are rejected.
     """
     chosen = {
         "text": options.text_column,
@@ -99,8 +103,22 @@ def find_columns(names: Sequence[str], options: ReadOptions, *, file: str) -> Co
     listed = ", ".join(map(repr, names)) or "none"
     if by_role.get("text") not in names:
         wanted = f"a column {by_role['text']!r}" if "text" in by_role else "a column of text, named with --text-column"
-        return f"expected {wanted}; its columns: {listed}"
+        return f"expected {wanted}; its columns: {listed}{_other_delimiter(names)}"
+    for role, name in by_role.items():
+        if names.count(name) > 1:
+            return f"has {names.count(name)} columns {name!r}; rename all but one of them; its columns: {listed}"
+        if name not in names:
+            fault = f"expected a column {name!r} (--{role}-column); its columns: {listed}"
+            if options.needs_chosen:
+                return fault
+            options.say(f"{file}: {fault}; its rows have no {role}")
     if guessed:
         missing = "" if "id" in by_role else "; ids are made of file and row"
         options.say(f"{file}: {', '.join(guessed)} (guessed by name{missing}; --text-column and its like choose)")
     return Columns(by_role=by_role)
+
+
+def _other_delimiter(names: Sequence[str]) -> str:
+    """Return advice where a CSV's one column looks like several."""
+    signs = [sign for sign in ";\t|" if len(names) == 1 and sign in names[0]]
+    return f"; if {signs[0]!r} stands between them, say --delimiter {signs[0]!r}" if signs else ""

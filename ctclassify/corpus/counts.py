@@ -46,8 +46,9 @@ def count_part(
     Returns
     -------
     dict
-        :data:`TOTALS`, ``reasons``, ``label_counts`` (sentences) and ``article_label_counts`` by name, and ``by_file``:
-        articles and rejected items by the input's index.
+        :data:`TOTALS`, ``n_rejected_files`` (of the rejected items, those that are whole files), ``reasons``,
+        ``label_counts`` (sentences) and ``article_label_counts`` by name, and ``by_file``: articles and rejected items
+        by the input's index.
     """
     sentences = [sentence for article in articles for sentence in article.sentences]
     kept_ids = {id(record) for record in kept}
@@ -58,6 +59,7 @@ def count_part(
         "n_items": len(part.items),
         "n_articles": len(kept),
         "n_rejected": len(rejections),
+        "n_rejected_files": sum(rejection.row is None for rejection in rejections),
         "n_near_copies": sum(copy is not None for copy in copies),
         "n_sentences": len(sentences),
         "n_tagged": sum(bool(sentence.labels) for sentence in sentences),
@@ -93,6 +95,7 @@ def add_up(records: Sequence[Mapping[str, Any]], label_names: Sequence[str], n_f
         As :func:`count_part`, ``by_file`` a list of ``[n_articles, n_rejected]``, one an input.
     """
     total: dict[str, Any] = {name: sum(record[name] for record in records) for name in TOTALS}
+    total["n_rejected_files"] = sum(record.get("n_rejected_files", 0) for record in records)  # new in the records
     for group in ("reasons", "label_counts", "article_label_counts"):
         counter: Counter[str] = Counter()
         for record in records:

@@ -14,7 +14,7 @@ from ctclassify.corpus.compression import COMPRESSIONS
 from ctclassify.corpus.files import name_of
 from ctclassify.errors import CorpusError
 
-__all__ = ["KINDS", "InputFile", "find_inputs", "fingerprint"]
+__all__ = ["KINDS", "InputFile", "find_inputs", "fingerprint", "name_tells"]
 
 _ENDINGS = {
     ".jsonl": "jsonl",
@@ -182,9 +182,14 @@ def _dataset_files(folder: Path) -> Iterator[Path]:
 
 def _describe(path: Path, input_format: str | None) -> InputFile:
     """Tell format and compression from a name."""
+    kind, compression = name_tells(path)
+    return InputFile(path=path, name=name_of(path), kind=input_format or kind, compression=compression)
+
+
+def name_tells(path: Path) -> tuple[str | None, str | None]:
+    """Return the format, one of :data:`KINDS`, and the compression that a file's name tells; None where it does not."""
     endings = [ending.lower() for ending in path.suffixes]
     compression = COMPRESSIONS.get(endings[-1]) if endings else None
     if compression is not None:
         endings.pop()
-    kind = _ENDINGS.get(endings[-1]) if endings else None
-    return InputFile(path=path, name=name_of(path), kind=input_format or kind, compression=compression)
+    return _ENDINGS.get(endings[-1]) if endings else None, compression

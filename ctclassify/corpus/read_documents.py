@@ -9,7 +9,7 @@ from ctclassify.corpus.columns import ReadOptions
 from ctclassify.corpus.records import MAX_RECORD_BYTES, Item, Rejection, make_record
 from ctclassify.errors import CorpusError
 
-__all__ = ["read_html", "read_text"]
+__all__ = ["read_html", "read_text", "require_trafilatura"]
 
 
 def read_text(stream: BinaryIO, name: str, options: ReadOptions, n_bytes: int) -> Iterator[tuple[Item, int]]:
@@ -52,7 +52,7 @@ def read_html(stream: BinaryIO, name: str, _options: ReadOptions, n_bytes: int) 
     CorpusError
         If trafilatura, or a package that it needs, is not installed: no fault of the page.
     """
-    bare_extraction = _html_reader(name)  # first: what is not installed is no fault of the page
+    bare_extraction = require_trafilatura(name)  # first: what is not installed is no fault of the page
     raw = stream.read(MAX_RECORD_BYTES + 1)
     if len(raw) > MAX_RECORD_BYTES:
         yield _too_long(name), n_bytes
@@ -68,8 +68,14 @@ def read_html(stream: BinaryIO, name: str, _options: ReadOptions, n_bytes: int) 
     yield make_record({"id": name, **found}, file=name, row=1), n_bytes
 
 
-def _html_reader(name: str) -> Callable[..., Any]:
-    """Return trafilatura's function; refuse to go on without it, or without a package that it needs."""
+def require_trafilatura(name: str) -> Callable[..., Any]:
+    """Return trafilatura's function that finds a page's main text.
+
+    Raises
+    ------
+    CorpusError
+        If it, or a package that it needs, is not installed; it names the page and the extra.
+    """
     try:
         from trafilatura import bare_extraction
     except ImportError as error:

@@ -10,19 +10,21 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from ctclassify.corpus.columns import Columns, ReadOptions, find_columns
+from ctclassify.corpus.compression import DECOMPRESSION_ERRORS
 from ctclassify.corpus.records import MAX_RECORD_BYTES, Item, Rejection, make_record
 
-__all__ = ["read_csv", "read_jsonl"]
+__all__ = ["Utf16Error", "read_csv", "read_jsonl"]
 
 _PEEKED_LINES, _PEEKED_BYTES = 100, 1 << 20
 """How much of a JSONL file is looked at to find its columns."""
 
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _BOM = b"\xef\xbb\xbf"
+_UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class _TooLongError(ValueError):
-    """A line is longer than what is read."""
+class Utf16Error(ValueError):
+    """A file that is read line by line is UTF-16, whose lines no new line ends."""
 
 
 def read_jsonl(
@@ -40,11 +42,18 @@ def read_jsonl(
         Columns and encoding.
     tell : callable
         Gives the position in the file as it lies on the disk, in bytes.
+
+    Raises
+    ------
+    Utf16Error
+        If the file begins with the mark of UTF-16.
+    OSError, EOFError, zlib.error, lzma.LZMAError
+        Where a damaged file cannot be read on, after all lines before that.
     """
     lines = _numbered_lines(stream)
     no_columns = Columns(by_role={"text": "text"})
     while True:
-        peeked = _peek(lines)
+        peeked, failure = _peek(lines)
         names = _object_keys([line for _, line in peeked], options.encoding)
         if names or not peeked:
             break
@@ -52,6 +61,8 @@ def read_jsonl(
             item = _json_item(line, no_columns, name, number, options.encoding)
             if item is not None:
                 yield item, tell()
+        if failure is not None:
+            raise failure
     columns = find_columns(names, options, file=name) if names else no_columns
     if isinstance(columns, str):
         yield Rejection(file=name, row=None, reason="no_text_column", detail=columns), tell()
@@ -60,6 +71,8 @@ def read_jsonl(
         item = _json_item(line, columns, name, number, options.encoding)
         if item is not None:
             yield item, tell()
+    if failure is not None:
+        raise failure
 
 
 def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -68,6 +81,10 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
     while line := stream.readline(MAX_RECORD_BYTES):
         number += 1
         if number == 1:
+            if line.startswith(_UTF_16_BOMS):
+                raise Utf16Error(
+                    "begins with the mark of UTF-16, which cannot be read line by line; convert it to UTF-8"
+                )
             line = line.removeprefix(_BOM)
         if len(line) < MAX_RECORD_BYTES or line.endswith(b"\n"):
             yield number, line
@@ -78,16 +95,19 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
         yield number, None
 
 
-def _peek(lines: Iterator[tuple[int, bytes | None]]) -> list[tuple[int, bytes | None]]:
-    """Take the first lines."""
+def _peek(lines: Iterator[tuple[int, bytes | None]]) -> tuple[list[tuple[int, bytes | None]], Exception | None]:
+    """Take the next lines; where the file breaks off among them, those before it and the error."""
     peeked: list[tuple[int, bytes | None]] = []
     n_bytes = 0
-    for number, line in lines:
-        peeked.append((number, line))
-        n_bytes += len(line or b"")
-        if len(peeked) == _PEEKED_LINES or n_bytes >= _PEEKED_BYTES:
-            break
-    return peeked
+    try:
+        for number, line in lines:
+            peeked.append((number, line))
+            n_bytes += len(line or b"")
+            if len(peeked) == _PEEKED_LINES or n_bytes >= _PEEKED_BYTES:
+                break
+    except DECOMPRESSION_ERRORS as error:
+        return peeked, error
+    return peeked, None
 
 
 def _object_keys(lines: list[bytes | None], encoding: str) -> list[str]:

@@ -8,20 +8,21 @@ from itertools import islice
 from typing import BinaryIO
 
 from ctclassify.corpus.columns import ReadOptions, say_nothing
-from ctclassify.corpus.compression import DECOMPRESSION_ERRORS, open_bytes
+from ctclassify.corpus.compression import DECOMPRESSION_ERRORS, open_bytes, require_pyarrow
 from ctclassify.corpus.discover import InputFile
 from ctclassify.corpus.read_arrow import read_arrow, read_parquet
-from ctclassify.corpus.read_documents import read_html, read_text
-from ctclassify.corpus.read_lines import read_csv, read_jsonl
+from ctclassify.corpus.read_documents import read_html, read_text, require_trafilatura
+from ctclassify.corpus.read_lines import Utf16Error, read_csv, read_jsonl
 from ctclassify.corpus.records import Item, Record, Rejection
 from ctclassify.errors import CorpusError
 
-__all__ = ["PART_CHARACTERS", "Part", "Place", "check_first_table", "read_items", "read_parts"]
+__all__ = ["PART_CHARACTERS", "Part", "Place", "check_first_table", "check_installed", "read_items", "read_parts"]
 
 PART_CHARACTERS = 1 << 23
 """Characters of article text at which a part ends early, so that long articles do not fill memory."""
 
-_TABLES = ("jsonl", "csv", "tsv", "parquet", "arrow")
+_ARROW = ("parquet", "arrow")
+_TABLES = ("jsonl", "csv", "tsv", *_ARROW)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +108,8 @@ def read_items(file: InputFile, options: ReadOptions) -> Iterator[tuple[Item, in
             for item, position in _reader(file, stream, raw, options, n_bytes):
                 n_read += 1
                 yield item, position
+    except Utf16Error as error:
+        yield Rejection(file=file.name, row=None, reason="undecodable", detail=str(error)), 0
     except DECOMPRESSION_ERRORS as error:
         reason = "corrupt_file" if is_open else "unreadable_file"
         detail = f"cannot be read{' from here on' if is_open else ''}: {error}"
@@ -182,8 +185,23 @@ def read_parts(
         yield Part(number=number, items=tuple(items), files=tuple(owners), end=end, bytes_read=bytes_read)
 
 
+def check_installed(files: Sequence[InputFile]) -> None:
+    """Stop before any work where a library is missing that an input needs, however late it would be read.
+
+    Raises
+    ------
+    CorpusError
+        It names the file and the extra.
+    """
+    for file in files:
+        if file.kind == "html":
+            require_trafilatura(file.name)
+        elif file.kind in _ARROW or file.compression == "zst":
+            require_pyarrow(f"{file.name}: reading it")
+
+
 def check_first_table(files: Sequence[InputFile], options: ReadOptions) -> None:
-    """Stop before any work where no table among the inputs has a column of text: a mistyped column's name.
+    """Stop before any work where no table among the inputs has the columns: a mistyped column's name.
 
     Parameters
     ----------
@@ -198,7 +216,7 @@ def check_first_table(files: Sequence[InputFile], options: ReadOptions) -> None:
         It says what was expected in the first table, and which columns it has.
     """
     fault = None
-    quiet = replace(options, say=say_nothing)
+    quiet = replace(options, say=say_nothing, needs_chosen=True)
     for file in files:
         if file.kind not in _TABLES:
             return

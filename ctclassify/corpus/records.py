@@ -25,7 +25,7 @@ REASONS = {
     "missing_id": "the row has no id",
     "missing_text": "the row has no text",
     "no_main_text": "no main text was found in the HTML page",
-    "no_text_column": "no column of the file holds the text, or the named one is not there",
+    "no_text_column": "no column of the file holds the text, the named one is not there, or it is there twice",
     "not_an_object": "the line is JSON, but no object",
     "text_not_a_string": "the text is a number, a list or another type",
     "too_long": "longer than 64 MiB",
@@ -35,6 +35,8 @@ REASONS = {
     "wrong_number_of_fields": "a CSV row has more or fewer fields than the header",
 }
 """Every reason for which something is rejected, and what it means."""
+
+_OWN_IDS = "--id-column - makes ids of file and row"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -132,9 +134,11 @@ def make_record(values: dict[str, Any], *, file: str, row: int, last_row: int | 
         return reject("blank_text", f"the text holds {len(text)} characters of white space")
     article_id = values.get("id", f"{file}:{row}")
     if article_id is None or article_id == "":
-        return reject("missing_id", "the id is null, empty or not there")
+        return reject("missing_id", f"the id is null, empty or not there; {_OWN_IDS}")
+    if isinstance(article_id, float) and article_id.is_integer() and abs(article_id) < 2**53:
+        article_id = int(article_id)  # what pandas makes of whole numbers where one is missing
     if isinstance(article_id, bool) or not isinstance(article_id, str | int) or not str(article_id).strip():
-        return reject("bad_id", f"the id is {article_id!r:.80}")
+        return reject("bad_id", f"the id is {article_id!r:.80}; {_OWN_IDS}")
     fields = {"article_id": str(article_id), "text": text}
     for name in ("date", "source", "title", "url"):
         if values.get(name) not in (None, ""):

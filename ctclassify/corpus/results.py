@@ -72,4 +72,6 @@ class RunResults:
         try:
             yield from read_rows(path, types, self._format, names)
         except (OSError, ValueError, KeyError, csv.Error) as error:  # Arrow's own errors are the first two
-            raise RunFolderError(f"{path}: cannot be read: {error}; run tag-corpus again", path=self.path) from error
+            raise RunFolderError(
+                f"{path}: cannot be read: {error}; run tag-corpus again, into an empty folder", path=self.path
+            ) from error

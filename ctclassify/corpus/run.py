@@ -354,7 +354,7 @@ def _sort_out(
         article = next(of_records)
         taken_by = index.claim_id(item, part.number)
         if taken_by is not None:
-            detail = f"the id {item.article_id!r:.80} is that of {taken_by}"
+            detail = f"the id {item.article_id!r:.80} is that of {taken_by}; --id-column - makes ids of file and row"
             rejections.append(Rejection(file=item.file, row=item.row, reason="duplicate_id", detail=detail))
             continue
         kept.append(item)

@@ -16,7 +16,7 @@ from ctclassify.thresholds import Thresholds, resolve_thresholds
 
 __all__ = ["differences", "machine", "make_settings"]
 
-_PACKAGES = ("numpy", "pyarrow", "tokenizers", "trafilatura")
+_ARROW = ("parquet", "arrow")
 _FORMAT_VERSION = 1
 _SHOWN = 12
 
@@ -69,7 +69,7 @@ def make_settings(
         "versions": {
             "ctclassify": __version__,
             "python": ".".join(platform.python_version_tuple()[:2]),
-            **{name: _installed(name) for name in _PACKAGES},
+            **{name: _installed(name) for name in _packages(files, output_format)},
         },
         "reading": {
             "text_column": options.text_column,
@@ -106,6 +106,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, .
         *_compare("", {**then, "inputs": None}, {**now, "inputs": None}),
         *_compare("input ", _by_name(then), _by_name(now)),
     ]
+    if _same_content(then, now):
+        found.append("the inputs hold the same bytes under other names: name them as before, from the same folder")
     if len(found) > _SHOWN:
         found[_SHOWN:] = [f"and {len(found) - _SHOWN} more"]
     return tuple(found)
@@ -114,6 +116,13 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, .
 def _by_name(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs by name; their order counts as well."""
     return {str(each["file"]): {**each, "place": i} for i, each in enumerate(settings.get("inputs") or ())}
+
+
+def _same_content(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether inputs differ in their names alone."""
+    before, after = ([dict(each) for each in settings.get("inputs") or ()] for settings in (then, now))
+    names = [[each.pop("file", None) for each in inputs] for inputs in (before, after)]
+    return names[0] != names[1] and before == after
 
 
 def _compare(where: str, then: Any, now: Any) -> list[str]:
@@ -130,6 +139,13 @@ def _compare(where: str, then: Any, now: Any) -> list[str]:
                 found.extend(_compare(name, then[key], now[key]))
         return found
     return [] if then == now else [f"{where} was {then!r}, is {now!r}"]
+
+
+def _packages(files: Sequence[InputFile], output_format: str) -> list[str]:
+    """Return the packages that a run's output depends on: those alone whose absence its inputs would not bear."""
+    needs_arrow = output_format == "parquet" or any(each.kind in _ARROW or each.compression == "zst" for each in files)
+    needs_html = any(each.kind == "html" for each in files)
+    return ["numpy", "tokenizers", *["pyarrow"] * needs_arrow, *["trafilatura"] * needs_html]
 
 
 def _installed(package: str) -> str | None:
