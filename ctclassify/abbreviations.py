@@ -22,8 +22,11 @@ __all__ = [
     "LETTERED",
     "LINKERS",
     "OPENERS",
+    "ORDINARY_WORDS",
     "PARTICLES",
+    "PLURALS",
     "SPEECH_VERBS",
+    "UNITS",
     "VERBS",
     "Kind",
     "kind_of",
@@ -59,13 +62,14 @@ _WORDS = {
         Mr Mrs Ms Mx Dr Drs Prof Messrs Mme Mlle Hon Rev Revd Fr Msgr Amb Pres Sen Sens Rep Reps Gov Govs Atty Asst
         Dep Dy Addl Jt Supt Insp Det Dets Const Sec Secy Gen Gens Lt Lts Col Cols Maj Capt Capts Cpt Cdr Cmdr Cmdt
         Comdr Comdt Commr Commrs Cdre Adm Brig Sgt Sgts SSgt Cpl Cpls Pvt Pte Pfc Spc Ens Flt Sqn Wg Ldr Subed Nb Hav
-        Sh Smt Adv Er Engr Mohd Mhd Kh Ch Alh Pdt Ald Cllr Spl Sra Srta Min Adj Ofc Agt Wm Geo Chas Jas Thos MR MRS MS
-        DR PROF GEN LT MAJ CAPT SGT SEN GOV AMB ADM BRIG HON mr mrs ms dr prof gen lt col maj capt sgt v vs viz cf e.g
-        i.e a.k.a V VS
+        Sh Smt Adv Er Eng Engr Ing Mohd Mhd Kh Ch Alh Pdt Ald Cllr Spl Sra Srta Min Adj Ofc Agt Wm Geo Chas Jas Thos MR
+        MRS MS DR PROF GEN LT MAJ CAPT SGT SEN GOV AMB ADM BRIG HON mr mrs ms dr prof gen lt col maj capt sgt v vs viz
+        cf e.g i.e a.k.a V VS
         """,
     Kind.NUMBERED: """
-        No Nos Nr Art Arts Vol Vols Para Paras Fig Figs Chap Sect Cl Rs Re Rp Tk Approx NO NOS ART no nos art arts sec
-        secs sect vol vols para paras fig figs chap cl p pp pg rs tk approx ca c est max min pop ext tel
+        No Nos Nr Art Arts Vol Vols Par Pars Para Paras Fig Figs Chap Sect Cl Res Reg Regs Doc Docs Apt Apts Rs Re Rp
+        Tk Approx NO NOS ART RES REG DOC no nos art arts sec secs sect vol vols par pars para paras fig figs chap cl res
+        reg regs doc docs apt apts p pp pg rs tk approx ca c est max min pop ext tel
         """,
     Kind.MONTH: """
         Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Weds Thu Thur Thurs Fri Sat Sun JAN FEB APR
@@ -85,7 +89,7 @@ _WORDS = {
         St Ste Mt Mts Ft Pt Dept Depts Univ Assn Assoc Ave Blvd Rd Sq Hwy Rte Bldg Natl Intl Int'l Nat'l Gov't Govt
         Sec'y Hosp Inst Comm Cmte Dir Dist Distt Teh Md Bn Regt Bde Coy Inf Arty Armd Div Supp App Cir Ct Stat Pet Crl
         Misc J JJ CJ Ex.P F.Supp Ed Eds Incl Est Op Sub dept depts univ assn govt gov't incl misc avg ft km kms kg lb
-        lbs oz mi mph kph bn tn cr ret retd ST FT MT DEPT
+        lbs oz mi mph kph bn tn cr ret retd med phil jur rer nat habil VP ST FT MT DEPT
         """,
 }
 _KINDS = {word: kind for kind, words in reversed(_WORDS.items()) for word in words.split()}
@@ -116,6 +120,25 @@ OPENERS = _words(_OPENERS) | _words(_OPENERS.replace("'", "’"))
 
 CERTAIN_OPENERS = frozenset({"The", "This", "These", "There", "They", "His", "It", "But"})
 """Openers that are no family name anywhere, so that they end a sentence even after a rank."""
+
+PLURALS = _words(
+    """
+    Agents Aides Airstrikes Campaigners Civilians Crowds Detectives Drones Economists Envoys Farmers Firefighters
+    Inspectors Investors Jets Journalists Medics Migrants Negotiators Officers Passengers Patients Pilots Refugees
+    Reporters Researchers Scientists Strikes Students Teachers Traders Voters Warplanes Workers
+    """
+)
+"""Plurals that are a subject where a word in lower case follows, unlike in ``the F.B.I. Agents Association``."""
+
+UNITS = frozenset({"km", "kms", "kg", "lbs", "mi", "mph", "kph"})
+"""Units that hardly stand between a number and a name, unlike ``ft`` and ``lb``."""
+
+ORDINARY_WORDS = _words(
+    """
+    no art arts pop doc docs fig figs res apt par ill mass miss man wash ore sat sun wed app pet sub coy tv mp pm hq
+    """
+)
+"""Words and acronyms that look like abbreviations in a text without capitals, and end its sentences."""
 
 INSTITUTIONS = _words(
     """
