@@ -138,7 +138,9 @@ def read_model_folder(path: Path) -> ModelFolder:
         raise ModelFolderError(f"{path} cannot be read: {error}", path=path) from error
     if not is_folder:
         raise ModelFolderError(f"{path} is not a folder; expected a model folder that ctclassify saved", path=path)
-    raw = _read_json(path / MANIFEST, remedy="only folders saved by training/finetune.py have it; save it again")
+    is_run = (path / "model" / MANIFEST).is_file()
+    remedy = f"give {path / 'model'}" if is_run else "only folders saved by training/finetune.py have it; save it again"
+    raw = _read_json(path / MANIFEST, remedy=remedy)
     check_version(raw, path / MANIFEST)
     named = raw.get("sha256")
     has_ranges = isinstance(named, dict) and INT8_RANGES in named

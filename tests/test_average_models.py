@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 import ctclassify
 from ctclassify.model_folder import read_model_folder, write_manifest
-from training import average_models
+from training import average_models, calibrate
 from training.average_models import average_weights
+from training.config import DecisionConfig
 
 ROWS = [
     {"text": "The bomb killed police in the town.", "labels": ["attack", "casualties"]},
@@ -100,3 +101,39 @@ def test_models_that_are_no_stages_of_one_are_refused(world, capsys, tiny_folder
     data.write_text(json.dumps({"text": "Rain.", "labels": []}) + "\n")
     assert run(world, "--share", "0.5") == 2
     assert "no sentence with a label" in capsys.readouterr().err
+
+
+def test_a_model_that_diverged_is_named(world, capsys):
+    before, after, _ = world
+    weights = load_file(after / "model.safetensors")
+    weights["classifier.bias"][0] = float("inf")
+    save_file(weights, after / "model.safetensors", metadata={"format": "pt"})
+    write_manifest(after, read_model_folder(before).manifest)
+    assert run(world, "--share", "0.5") == 2
+    assert f"{after}: the training diverged: 1 of " in capsys.readouterr().err
+
+
+def test_the_decision_of_both_models_is_kept_unless_an_option_says_otherwise(world, tmp_path):
+    before, after, data = world
+    data.write_text("".join(json.dumps(row) + "\n" for row in ROWS * 4))
+    how = ["--calibration", "temperature", "--objective", "precision-0.8", "--review-precision", "0"]
+    for folder in (before, after):
+        assert calibrate.main(["--model", str(folder), "--data", str(data), *how]) == 0
+    assert run(world, "--share", "0.5", "--output", str(tmp_path / "kept")) == 0
+    kept = read_model_folder(tmp_path / "kept").manifest
+    assert kept.thresholds == kept.threshold_sets["precision-0.8"]
+    assert len(set(kept.calibration.scale)) == 1
+    assert kept.review is None
+    assert json.loads((tmp_path / "kept" / "training.json").read_text())["decision"] == {
+        "calibration": "temperature",
+        "objective": "precision-0.8",
+        "precision_floors": [0.8, 0.9, 0.95],
+        "review_precision": False,
+    }
+    assert run(world, "--share", "0.5", "--output", str(tmp_path / "told"), "--objective", "f0.5") == 0
+    told = read_model_folder(tmp_path / "told").manifest
+    assert told.thresholds == told.threshold_sets["f0.5"]
+    assert calibrate.main(["--model", str(after), "--data", str(data), "--calibration", "platt"]) == 0
+    assert run(world, "--share", "0.5", "--output", str(tmp_path / "differ")) == 0
+    record = json.loads((tmp_path / "differ" / "training.json").read_text())
+    assert record["decision"] == DecisionConfig().model_dump(mode="json")

@@ -21,6 +21,7 @@ from training.config import DecisionConfig
 from training.data import LabelledSentences
 from training.decision import choose_review_band, decide
 from training.evaluation.calibration_methods import METHODS, compare_methods
+from training.finite import NotFiniteError
 from training.thresholds import tune_for_precision, tune_thresholds
 
 THRESHOLDS = {"attack": 0.5, "casualties": 0.4, "policy": 0.6}
@@ -67,6 +68,22 @@ def test_a_label_without_positives_stays_near_the_common_line():
     found = fit_calibration(y_true, y_score, "platt")
     assert np.isfinite(found.scale + found.bias).all()
     assert found.apply(y_score)[:, 1].mean() < 0.02
+
+
+@pytest.mark.parametrize("method", ["platt", "temperature"])
+def test_few_texts_that_the_model_tells_apart_make_no_steep_line(method):
+    y_true = np.array([[1, 0], [0, 1], [0, 0]], dtype=np.int8)
+    y_score = np.where(y_true == 1, 0.6, 0.4).astype(np.float32)
+    found = fit_calibration(y_true, y_score, method)
+    assert max(found.scale) < 3
+    assert np.abs(found.bias).max() < 1
+
+
+def test_probabilities_that_are_no_numbers_are_refused():
+    y_true, y_score = simulated(10, scale=1, bias=0)
+    y_score[3, 1] = np.nan
+    with pytest.raises(NotFiniteError, match=r"1 of 20 probabilities .* lower learning rate"):
+        fit_calibration(y_true, y_score, "platt")
 
 
 def test_no_calibration_and_no_data_are_none():
@@ -308,6 +325,14 @@ def test_floors_alone_are_chosen_anew(folder, labelled, tmp_path):
     assert calibrate.main([*arguments[:-1], str(tmp_path / "none"), "--only-floors", "--precision-floors"]) == 2
 
 
+def test_floors_alone_take_no_option_that_they_do_not_heed(folder, labelled, capsys):
+    arguments = ["--model", str(folder), "--data", str(labelled), "--only-floors"]
+    assert calibrate.main([*arguments, "--objective", "f2", "--review-precision", "0.8"]) == 2
+    assert "leave out --objective, --review-precision, or --only-floors" in capsys.readouterr().err
+    assert calibrate.main([*arguments, "--compare"]) == 2
+    assert "leave out --compare" in capsys.readouterr().err
+
+
 def test_ways_of_calibrating_are_compared_and_nothing_is_written(folder, labelled, capsys):
     before = (folder / "ctclassify.json").read_bytes()
     assert calibrate.main(["--model", str(folder), "--data", str(labelled), "--compare"]) == 0
@@ -335,6 +360,17 @@ def test_calibrating_refuses_what_it_cannot_do(folder, labelled, tmp_path, capsy
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(DataError, match="no sentence to calibrate on"):
         calibrate.choose(folder, [tmp_path / "empty.jsonl"], DecisionConfig())
+
+
+def test_labels_without_positives_are_named_and_data_without_any_is_refused(folder, labelled, tmp_path, capsys):
+    arguments = ["--model", str(folder), "--engine", "openvino-fp32", "--output", str(tmp_path / "out"), "--data"]
+    assert calibrate.main([*arguments, str(labelled)]) == 0
+    assert "warning: no positive in the validation data of casualties: " in capsys.readouterr().err
+    none = tmp_path / "none.jsonl"
+    none.write_text('{"text": "Rain.", "labels": []}\n')
+    assert calibrate.main([*arguments[:-2], str(tmp_path / "other"), "--data", str(none)]) == 2
+    assert "none.jsonl: no sentence has a label" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_comparison_of_fewer_documents_than_folds_is_refused(folder, labelled, capsys):

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file
+from transformers.utils.logging import enable_progress_bar, is_progress_bar_enabled
 
 import ctclassify
 from ctclassify.errors import DataError
@@ -190,6 +191,20 @@ def test_trained_folds_of_another_config_are_not_taken(config, tmp_path, monkeyp
         cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
 
 
+@pytest.mark.parametrize("changed", ["folds", "data"])
+def test_files_of_trained_folds_are_not_overwritten(config, tmp_path, changed):
+    cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
+    files = sorted((tmp_path / "runs" / "tiny-cv" / "data").iterdir())
+    before = [path.read_bytes() for path in files]
+    if changed == "data":
+        write_rows(tmp_path / "train.jsonl", "u", 9)
+    with pytest.raises(
+        DataError, match=r"fold-1-train\.jsonl: .* another number of folds than now; .* --folds as before"
+    ):
+        cross_validate(load_config(config), n_folds=3 if changed == "folds" else 2, engine="openvino-fp32")
+    assert [path.read_bytes() for path in files] == before
+
+
 def test_trained_folds_of_another_encoder_are_not_taken(config, encoder):
     cross_validate(load_config(config), n_folds=2, engine="openvino-fp32")
     weights = load_file(encoder / "model.safetensors")
@@ -260,10 +275,14 @@ def test_more_folds_than_documents_are_refused(config):
 def test_the_script_cross_validates(config, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     arguments = ["--cv", str(config), "--folds", "2", "--engine", "openvino-fp32", "--html", str(tmp_path / "cv.html")]
+    enable_progress_bar()
     assert evaluate.main(arguments) == 0
+    assert not is_progress_bar_enabled()
     printed = capsys.readouterr().out
+    assert re.search(r"^[1-9]\d* sentences stand word for word in another fold too", printed, re.MULTILINE)
     assert re.search(r"micro-F1 of 2 folds: mean 0\.\d+, sd ", printed)
     report = json.loads((tmp_path / "runs" / "tiny-cv" / "metrics.json").read_text())["cross-validation"]
+    assert f"\n{report['cross_validation']['n_seen_elsewhere']} sentences stand word" in printed
     assert report["model"]["n_texts"] == 18
     assert "<h2>Folds</h2>" in (tmp_path / "cv.html").read_text(encoding="utf-8")
 

@@ -659,9 +659,19 @@ def test_the_same_report_gives_the_same_page(page_of, mixed, tmp_path):
     assert page_of(mixed, tmp_path) == page_of(mixed, tmp_path / "again")
 
 
-def test_a_page_of_nothing_is_made(page_of, mixed, tmp_path):
-    mixed.write_text("")
-    assert "0 sentences of 0 articles" in page_of(mixed, tmp_path)
+def test_data_without_a_sentence_is_refused(tiny_folder, mixed, tmp_path, capsys):
+    mixed.write_text("\n")
+    assert evaluate.main(["--model", str(tiny_folder), "--data", str(mixed), "--output", str(tmp_path / "m.json")]) == 2
+    assert "mixed.jsonl: no sentence in the data to score" in capsys.readouterr().err
+
+
+def test_files_that_stand_for_two_things_are_refused_before_scoring(tiny_folder, mixed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: pytest.fail("scored"))
+    arguments = ["--model", str(tiny_folder), "--output", str(tmp_path / "m.json"), "--data", str(mixed)]
+    assert evaluate.main([*arguments, str(tmp_path / "." / "mixed.jsonl")]) == 2
+    assert "mixed.jsonl: given twice with --data" in capsys.readouterr().err
+    assert evaluate.main([*arguments, "--html", str(tmp_path / "m.json")]) == 2
+    assert "m.json: metrics.json and the page of --html would be the same file" in capsys.readouterr().err
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_scoring(tiny_folder, mixed, tmp_path, monkeypatch, capsys):

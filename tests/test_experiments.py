@@ -137,6 +137,32 @@ def test_the_table_shows_the_spread_over_seeds():
     assert "| 0.900, sd - (+8.0 ± " in lines[4]
 
 
+def test_an_undefined_figure_is_a_dash():
+    def result(*micro):
+        return {"n_sentences": 9, "minutes": None, "figures": {"a/b": {"micro": [*micro], "macro": [0.5, 0.6]}}}
+
+    lines = experiments.table({"first": result(None, 0.8), "other": result(0.7, 0.8), "none": result(None, None)})
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines.splitlines()[2:]]
+    assert [row[4] for row in cells] == ["-", "0.750, sd 7.1", "-"]
+
+
+def test_rows_that_do_not_stand_beside_the_others_are_marked(series, capsys):
+    figures = {"x/data": {"micro": [0.5, 0.6], "macro": [0.5, 0.6]}}
+    row = {"changes": {}, "seeds": [1, 2], "n_sentences": 9, "minutes": None, "figures": figures}
+    stale = {"data": {"share": 0.4}, "optimisation": {"num_train_epochs": 2}}
+    output = series.with_suffix(".json")
+    for changed, note in (
+        ({"changes": stale}, "half (stale: of other changes than the file's, run it again)"),
+        ({"changes": {**stale, "data": {"share": 0.5}}, "seeds": [1, 3]}, "half (not comparable: of seeds 1, 3, run"),
+        ({"changes": {**stale, "data": {"share": 0.5}}}, "half |"),
+    ):
+        output.write_text(json.dumps({"first": row, "half": {**row, **changed}}))
+        assert experiments.main(["--experiments", str(series), "--markdown"]) == 0
+        line = capsys.readouterr().out.splitlines()[-1]
+        assert line.startswith(f"| {note}")
+        assert ("±" in line) == (note == "half |")
+
+
 def test_the_ledger_says_what_the_stored_seeds_say():
     folder = experiments.Path(experiments.__file__).parent
     results = json.loads((folder / "experiments.json").read_text(encoding="utf-8"))

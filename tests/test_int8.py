@@ -215,3 +215,21 @@ def test_too_few_sentences_are_refused(tiny_folder, texts, tmp_path, capsys):
     assert quantized(path, texts) == 2
     assert "7 sentences; expected 2,000 or more" in capsys.readouterr().err
     assert not (path / "int8.json").exists()
+    with pytest.raises(SystemExit):
+        quantized(path, texts, "--steps", "0")
+    assert "--steps: expected at least 1, got 0" in capsys.readouterr().err
+
+
+def test_few_sentences_are_warned_of_and_too_long_ones_are_refused(tiny_mean_folder, texts, tmp_path, capsys):
+    from training import quantize
+
+    path = shutil.copytree(tiny_mean_folder, tmp_path / "model")
+    assert quantized(path, texts, "--steps", "1") == 0
+    assert "sentences, expected 2,000 or more: the ranges may not fit other text" in capsys.readouterr().err
+    (path / "int8.json").unlink()
+    write_manifest(path, read_model_folder(tiny_mean_folder).manifest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantize, "_MOST_TOKENS", 2)
+        assert quantized(path, texts) == 2
+    assert "texts.jsonl: no sentence of at most 2 tokens to learn from" in capsys.readouterr().err
+    assert not (path / "int8.json").exists()

@@ -235,3 +235,9 @@ def test_loading_in_torch_leaves_the_callers_random_numbers(tiny_folder):
     torch.manual_seed(7)
     ctclassify.load(tiny_folder, engine="torch-cpu")
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_runs_folder_is_refused_with_the_folder_to_give(tiny_folder, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "run" / "model")
+    with pytest.raises(ModelFolderError, match=rf"ctclassify\.json.*give {tmp_path / 'run' / 'model'}"):
+        read_model_folder(tmp_path / "run")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ pytest.importorskip("torch")
 
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import ctclassify
 from ctclassify.errors import DataError, ModelFolderError
@@ -160,6 +162,27 @@ def test_sentences_of_an_article_share_its_key(data):
     assert read_labelled([data], LABELS).documents == ("d1", "d1")
 
 
+def test_a_csv_file_is_refused_with_a_line_that_converts_it(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text('text,labels\n"A bomb, in Köln.",attack|policy\nRain.,\n', encoding="utf-8-sig")
+    with pytest.raises(DataError, match=r"line 1: .*not JSON.* a table; JSON lines are expected") as caught:
+        read_labelled([path], LABELS)
+    command = str(caught.value).partition("convert it with: ")[2]
+    subprocess.run(["/bin/sh", "-c", f'python() {{ "{sys.executable}" "$@"; }}; {command}'], check=True)
+    sentences = read_labelled([tmp_path / "train.jsonl"], LABELS)
+    assert sentences.texts == ("A bomb, in Köln.", "Rain.")
+    assert sentences.labels == (("attack", "policy"), ())
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(data):
+    rows = data.read_text()
+    data.write_text(rows, encoding="utf-8-sig")
+    assert read_labelled([data], LABELS).texts[0] == SENTENCES[0][0]
+    data.write_text(rows + "\ufeff{}\n", encoding="utf-8-sig")
+    with pytest.raises(DataError, match="line 37: not JSON"):
+        read_labelled([data], LABELS)
+
+
 def test_text_that_is_not_utf8_is_named(data):
     data.write_bytes(data.read_bytes() + b'{"text": "caf\xe9", "labels": []}\n')
     with pytest.raises(DataError, match="line 37: not UTF-8"):
@@ -233,11 +256,57 @@ def test_empty_data_is_refused_and_leaves_no_folder(config, data, tmp_path, caps
     assert not (tmp_path / "run").exists()
 
 
+def test_labels_that_the_data_lacks_are_named(config, data, tmp_path, capsys):
+    kept = [line for line in data.read_text().splitlines(keepends=True) if "policy" not in line]
+    data.write_text("".join(kept))
+    assert finetune.main(["--config", str(config), "--output", str(tmp_path / "run")]) == 0
+    printed = capsys.readouterr()
+    assert "no positive in the training data of policy: " in printed.out
+    assert "warning: no positive in the validation data of policy: " in printed.err
+    (tmp_path / "none.jsonl").write_text('{"text": "Rain.", "labels": []}\n')
+    config.write_text(config.read_text().replace('validation = ["data', 'validation = ["none'))
+    assert finetune.main(["--config", str(config), "--output", str(tmp_path / "none")]) == 2
+    assert "none.jsonl: no sentence has a label (attack, casualties, policy)" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_model_reads_no_more_tokens_than_its_encoder(config, tmp_path):
     finetune.finetune(load_config(config), tmp_path / "run")
     classifier = ctclassify.load(tmp_path / "run" / "model", engine="openvino-fp32")
     assert classifier.folder.max_tokens == 32
     assert classifier.predict_article("bomb " * 100).sentences[0].is_truncated
+
+
+def test_an_earlier_model_of_the_same_labels_keeps_its_head_and_one_of_others_does_not(config, tiny_folder, capsys):
+    settings = load_config(config)
+    old = load_file(tiny_folder / "model.safetensors")
+
+    def built(*names, seed=3):
+        finetune.set_seed(seed)
+        return finetune._build_model(settings, str(tiny_folder), names).state_dict()
+
+    assert torch.equal(built(*LABELS)["classifier.weight"], old["classifier.weight"])
+    assert capsys.readouterr().out == ""
+    for names in (LABELS[::-1], ("attack", "casualties", "law"), ("x", "y", "z"), ("attack", "casualties")):
+        fresh = built(*names)
+        assert "has other labels" in capsys.readouterr().out
+        rows = {tuple(row) for row in old["classifier.weight"].tolist()}
+        assert not rows & {tuple(row) for row in fresh["classifier.weight"].tolist()}
+        assert torch.equal(
+            fresh["bert.embeddings.word_embeddings.weight"], old["bert.embeddings.word_embeddings.weight"]
+        )
+        assert torch.equal(fresh["classifier.weight"], built(*names)["classifier.weight"])
+        assert not torch.equal(fresh["classifier.weight"], built(*names, seed=4)["classifier.weight"])
+        capsys.readouterr()
+
+
+def test_an_encoder_without_a_head_gets_one_without_a_word(config, tmp_path, tiny_folder, capsys):
+    encoder = shutil.copytree(tiny_folder, tmp_path / "encoder")
+    weights = load_file(encoder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not name.startswith("classifier")}
+    save_file(kept, encoder / "model.safetensors", metadata={"format": "pt"})
+    finetune._build_model(load_config(config), str(encoder), ("x", "y", "z"))
+    assert "other labels" not in capsys.readouterr().out
 
 
 def test_a_folder_with_a_run_is_not_overwritten(config, tmp_path, capsys):
@@ -291,6 +360,36 @@ def test_a_stopped_run_resumes_to_the_same_weights(config, tmp_path, monkeypatch
     assert stopped == [whole, whole]
 
 
+def test_a_training_that_diverged_is_no_model(config, tmp_path, monkeypatch, capsys):
+    train = MultiLabelTrainer.train
+
+    def diverging(self, *args, **kwargs):
+        train(self, *args, **kwargs)
+        with torch.no_grad():
+            self.average.average["classifier.bias"][0] = float("nan")
+
+    monkeypatch.setattr(MultiLabelTrainer, "train", diverging)
+    folder = tmp_path / "run"
+    assert finetune.main(["--config", str(config), "--output", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert f"{folder}: the training diverged: 1 of " in error
+    assert "lower optimisation.learning_rate, 0.01, and train in a new folder" in error
+    assert not (folder / "model").exists()
+    assert "validation" not in json.loads((folder / "run.json").read_text())
+
+
+def test_a_finished_run_that_is_started_again_and_stopped_is_unfinished(config, tmp_path, monkeypatch):
+    settings, folder = load_config(config), tmp_path / "run"
+    finetune.finetune(settings, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "save_model_folder", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            finetune.finetune(settings, folder, resume=True)
+    assert not {"validation", "n_truncated_validation"} & set(json.loads((folder / "run.json").read_text()))
+    train_once(settings, folder)
+    assert len(json.loads((folder / "run.json").read_text())["resumed"]) == 2
+
+
 def test_another_run_is_not_resumed(config, data, tmp_path, monkeypatch, capsys):
     stopped_run(
         load_config(config), tmp_path / "run", monkeypatch, owner=MultiLabelTrainer, name="training_step", at_call=1
@@ -323,7 +422,10 @@ def test_the_last_complete_checkpoint_is_chosen(tmp_path):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         for name in [*names, "random_state.json", "average.safetensors"]:
-            (folder / name).touch()
+            if name.endswith(".safetensors"):
+                save_file({"w": torch.zeros(3)}, folder / name)
+            else:
+                (folder / name).touch()
         (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
     assert last_complete_checkpoint(tmp_path, with_average=True) == tmp_path / "checkpoint-100"
     (tmp_path / "checkpoint-100" / "trainer_state.json").write_text('{"global_st')
@@ -331,6 +433,10 @@ def test_the_last_complete_checkpoint_is_chosen(tmp_path):
     assert last_complete_checkpoint(tmp_path, with_average=True) == tmp_path / "checkpoint-12"
     assert last_complete_checkpoint(tmp_path, with_average=False) == tmp_path / "checkpoint-24"
     assert last_complete_checkpoint(tmp_path / "checkpoint-6", with_average=False) is None
+    for name, content in (("model", b""), ("optimizer", (tmp_path / "checkpoint-24" / names[1]).read_bytes()[:-1])):
+        (tmp_path / "checkpoint-24" / f"{name}.safetensors").write_bytes(content)
+        assert last_complete_checkpoint(tmp_path, with_average=False) == tmp_path / "checkpoint-12"
+        save_file({"w": torch.zeros(3)}, tmp_path / "checkpoint-24" / f"{name}.safetensors")
 
 
 @pytest.mark.parametrize("name", ["_save", "_load_rng_state"])
@@ -412,14 +518,23 @@ def test_an_output_that_cannot_be_added_to_is_refused_before_scoring(
     assert f"metrics.json: {message}" in capsys.readouterr().err
 
 
-def test_a_report_of_nothing_is_printed(config, data, tiny_folder, tmp_path, capsys):
-    empty = tmp_path / "empty.jsonl"
-    empty.write_text("")
-    arguments = ["--model", str(tiny_folder), "--data", str(empty), "--output", str(tmp_path / "metrics.json")]
-    assert evaluate.main([*arguments, "--baseline-config", str(config)]) == 0
-    assert "0 sentences, 0 articles" in capsys.readouterr().out
-    assert evaluate.main([*arguments, "--markdown"]) == 0
-    assert "| **micro** | - | - | - |" in capsys.readouterr().out
+def test_a_file_that_the_model_learned_from_is_warned_of(config, data, tmp_path, capsys):
+    folder = finetune.finetune(load_config(config), tmp_path / "run")
+    arguments = ["--model", str(folder / "model"), "--engine", "openvino-fp32", "--output", str(tmp_path / "m.json")]
+    assert evaluate.main([*arguments, "--data", str(data)]) == 0
+    assert f"warning: {data}: {folder / 'model'} learned from this very file" in capsys.readouterr().err
+    other = tmp_path / "other.jsonl"
+    other.write_text(data.read_text() + "\n")
+    assert evaluate.main([*arguments, "--data", str(other)]) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_baseline_of_too_few_rows_is_refused(config, data, tiny_folder, tmp_path, capsys):
+    config.write_text(config.read_text().replace('train = ["data', 'train = ["few'))
+    (tmp_path / "few.jsonl").write_text('{"text": "Rain.", "labels": []}\n')
+    arguments = ["--model", str(tiny_folder), "--data", str(data), "--output", str(tmp_path / "m.json")]
+    assert evaluate.main([*arguments, "--baseline-config", str(config)]) == 2
+    assert "few.jsonl: 1 sentences are too few for the TF-IDF baseline" in capsys.readouterr().err
 
 
 def test_a_folder_of_the_pinned_name_does_not_stand_in_for_it(tmp_path, monkeypatch):

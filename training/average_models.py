@@ -5,7 +5,9 @@ r"""Average the weights of two models of which one was trained on from the other
 
 A model that was taught on with other text gains there and loses a little where it was good; between the two weights lie
 models that keep most of both [1]_. Several shares print how each would do on the validation data and write nothing; one
-share with ``--output`` saves that model, its calibration and thresholds chosen on the data. Never give test data.
+share with ``--output`` saves that model, its calibration and thresholds chosen on the data. How they are chosen is
+taken from the two folders where both show the same, and is as in a config without ``[decision]`` where they differ or
+do not show it; the options say otherwise. Never give test data.
 
 References
 ----------
@@ -35,7 +37,10 @@ from ctclassify.model_folder import ModelFolder, read_model_folder
 from ctclassify.torch_model import load_torch_model, torch_config
 from training.config import DecisionConfig
 from training.data import LabelledSentences, indicator_matrix, read_labelled
+from training.decision import check_positives
+from training.decision_options import add_decision_options, common_decision, decision_of, given_options
 from training.files import write_text
+from training.finite import check_weights
 from training.provenance import describe_files, describe_software
 from training.saving import predict_proba_torch, save_model_folder
 
@@ -49,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="labelled JSON lines; never test data")
     parser.add_argument("--share", type=float, nargs="+", required=True, help="of AFTER in the average, 0 to 1")
     parser.add_argument("--output", type=Path, help="a folder that is not there yet, for one share")
+    add_decision_options(parser, otherwise="that of both models unless given; {} where they differ")
     args = parser.parse_args(argv)
     disable_progress_bar()
     try:
@@ -58,6 +64,9 @@ def main(argv: list[str] | None = None) -> int:
         model = load_torch_model(before.path, torch_config(before.config)).eval()
         first = {name: value.clone() for name, value in model.state_dict().items()}
         second = load_torch_model(after.path, torch_config(after.config)).state_dict()
+        for folder, weights in ((before, first), (after, second)):
+            check_weights(weights, folder.path, remedy="train it anew with a lower one")
+        how = decision_of({**common_decision(before.manifest, after.manifest), **given_options(args)}, path=before.path)
         tokenizer = AutoTokenizer.from_pretrained(before.path, trust_remote_code=False, local_files_only=True)
         if args.output is None:
             sets = [_read((path,), before) for path in args.data]
@@ -66,12 +75,16 @@ def main(argv: list[str] | None = None) -> int:
                 _print_quality(share, args.data, sets, model, tokenizer, before)
             return 0
         sentences = _read(args.data, before)
+        check_positives(sentences, before.label_names, path=args.data[0])
         model.load_state_dict(average_weights(first, second, args.share[0]))
-        figures = save_model_folder(args.output, model, tokenizer, sentences, before.label_names, DecisionConfig())
-        _write_record(args.output, (before, after), args.share[0], args.data, figures)
+        figures = save_model_folder(args.output, model, tokenizer, sentences, before.label_names, how)
+        _write_record(args.output, (before, after), args.share[0], args.data, figures, how)
     except (CTClassifyError, OSError) as error:
         print(f"average_models: {error}", file=sys.stderr)
         return 2
+    print(
+        f"chosen for {how.objective}, calibration {how.calibration}, review precision {how.review_precision or 'none'}"
+    )
     print(f"validation, thresholds tuned on it: micro-F1 {figures['micro_f1']}, macro-F1 {figures['macro_f1']}")
     print(f"saved {args.output}")
     return 0
@@ -160,12 +173,14 @@ def _write_record(
     share: float,
     data: Sequence[Path],
     figures: Mapping[str, float | None],
+    how: DecisionConfig,
 ) -> None:
     """Write beside the weights what they are an average of."""
     weights = [describe_files([folder.path / "model.safetensors"])[0] for folder in folders]
     record = {
         "averaged": dict(zip(("before", "after"), weights, strict=True)),
         "share_of_after": share,
+        "decision": how.model_dump(mode="json"),
         "validation_files": describe_files(data),
         "validation": dict(figures),
         **describe_software(),

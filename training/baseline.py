@@ -35,12 +35,23 @@ def baseline_scores(
     -------
     list of ndarray of float32, each of shape (n_texts, n_labels)
         Probabilities: words of one and two, character n-grams of two to five within words, class weights balanced.
+
+    Raises
+    ------
+    ValueError
+        If the rows are too few to share a word or a run of letters.
     """
     features = make_union(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True, max_features=200_000),
     )
-    matrix = features.fit_transform(train.texts)
+    try:
+        matrix = features.fit_transform(train.texts)
+    except ValueError as error:  # every term is rarer than min_df
+        raise ValueError(
+            f"{len(train)} sentences are too few for the TF-IDF baseline: it takes words of two of them and runs of "
+            "letters of three; give it more, or leave it out"
+        ) from error
     rows = [features.transform(each) if len(each) else None for each in texts]
     scores = [np.zeros((len(each), len(label_names)), dtype=np.float32) for each in texts]
     for j, column in enumerate(indicator_matrix(train.labels, label_names).T):

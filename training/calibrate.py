@@ -22,7 +22,6 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from ctclassify.classifier import SentenceClassifier
 from ctclassify.engines.selection import ENGINE_NAMES, make_engine
@@ -31,13 +30,13 @@ from ctclassify.manifest import Manifest
 from ctclassify.model_folder import ModelFolder, read_model_folder, write_manifest
 from training.config import DecisionConfig
 from training.data import LabelledSentences, indicator_matrix, read_labelled
-from training.decision import decide
+from training.decision import check_positives, decide
+from training.decision_options import add_decision_options, decision_of, given_options
 from training.thresholds import tune_for_precision
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    defaults = DecisionConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a model folder")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="labelled JSON lines; never test data")
@@ -45,28 +44,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only-floors", action="store_true", help="choose the sets of --precision-floors alone")
     parser.add_argument("--compare", action="store_true", help="compare the ways of calibrating; write nothing")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
-    parser.add_argument(
-        "--calibration",
-        default=defaults.calibration,
-        help="platt unless given, temperature or none; none needs --review-precision 0",
-    )
-    parser.add_argument("--objective", default=defaults.objective, help="f1 unless given, f0.5, f2 or precision-FLOOR")
-    parser.add_argument(
-        "--precision-floors", type=float, nargs="*", default=defaults.precision_floors, help="a set for each floor"
-    )
-    parser.add_argument(
-        "--review-precision",
-        type=float,
-        default=defaults.review_precision,
-        help="micro-precision outside the review band; 0.9 unless given; 0: no band",
-    )
+    add_decision_options(parser, otherwise="{} unless given")
     args = parser.parse_args(argv)
     try:
-        how = _decision(args)
+        how = decision_of(given_options(args), path=args.model)
         if args.output is not None and args.output.exists():
             raise FileExistsError(f"{args.output} exists already; name a folder that does not")
-        if args.only_floors and not how.precision_floors:
-            raise DataError("--only-floors: no floor given; name some with --precision-floors", path=args.model)
+        if args.only_floors:
+            _check_only_floors(args, how)
         if args.compare:
             _print_comparison(args.model, args.data, args.engine)
             return 0
@@ -87,6 +72,18 @@ def main(argv: list[str] | None = None) -> int:
     if (folder / "metrics.json").exists():
         print(f"{folder / 'metrics.json'} holds figures of the former thresholds: score the model again")
     return 0
+
+
+def _check_only_floors(args: argparse.Namespace, how: DecisionConfig) -> None:
+    """Refuse options that ``--only-floors`` would not heed, and no floors."""
+    unheeded = [name for name in given_options(args) if name != "precision_floors"]
+    unheeded += ["compare"] if args.compare else []
+    if unheeded:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in unheeded)
+        message = f"--only-floors leaves calibration, objective and review band as they are: leave out {names}"
+        raise DataError(f"{message}, or --only-floors", path=args.model)
+    if not how.precision_floors:
+        raise DataError("--only-floors: no floor given; name some with --precision-floors", path=args.model)
 
 
 def _print_floors(manifest: Manifest, floors: Sequence[float]) -> None:
@@ -130,7 +127,7 @@ def choose(model: Path, data: list[Path], how: DecisionConfig, *, engine: str = 
     Raises
     ------
     DataError
-        If a file is missing, has a bad line, or holds no sentence.
+        If a file is missing, has a bad line, or holds no sentence, or if no sentence has a label.
     ModelFolderError, EngineError
         If the model cannot be loaded.
     """
@@ -180,6 +177,7 @@ def _scored(
     sentences = read_labelled(data, folder.label_names)
     if not len(sentences):
         raise DataError("no sentence to calibrate on", path=data[0])
+    check_positives(sentences, folder.label_names, path=data[0])
     return folder, sentences, SentenceClassifier(raw, make_engine(engine, raw)).predict_proba(sentences.texts)
 
 
@@ -195,20 +193,6 @@ def _print_comparison(model: Path, data: list[Path], engine: str) -> None:
     print(f"{'':12} log loss  Brier   ECE     ({len(sentences)} sentences, cross-validated by document)")
     for method, row in compared.items():
         print(f"{method:12} {row['log_loss']:.4f}    {row['brier']:.4f}  {row['ece']:.4f}")
-
-
-def _decision(args: argparse.Namespace) -> DecisionConfig:
-    """Return the options as a checked config."""
-    try:
-        return DecisionConfig(
-            calibration=args.calibration,
-            objective=args.objective,
-            precision_floors=tuple(args.precision_floors),
-            review_precision=args.review_precision or False,
-        )
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors())
-        raise DataError(problems, path=args.model) from error
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 __all__ = [
@@ -47,8 +48,8 @@ def last_complete_checkpoint(folder: Path, *, with_average: bool) -> Path | None
     Returns
     -------
     pathlib.Path or None
-        The ``checkpoint-N`` of the highest N that has all its files; None where none has. A stop while one is written
-        or removed leaves one that has not.
+        The ``checkpoint-N`` of the highest N that has all its files, with tensors that can be read; None where none
+        has. A stop while one is written or removed leaves one that has not, a full disk one that is cut short.
     """
     expected = [
         _WEIGHTS,
@@ -60,7 +61,7 @@ def last_complete_checkpoint(folder: Path, *, with_average: bool) -> Path | None
     ]
     steps = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := _step(path))]
     for step, path in sorted(steps, reverse=True):
-        if all((path / name).is_file() for name in expected) and _written_step(path) == step:
+        if all(_is_whole(path / name) for name in expected) and _written_step(path) == step:
             return path
     return None
 
@@ -73,6 +74,17 @@ def open_checkpoint(folder: Path) -> None:
 def _step(path: Path) -> re.Match[str] | None:
     """Return the match of a checkpoint folder's step."""
     return re.fullmatch(r"checkpoint-(\d+)", path.name)
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a file is there and, if it holds tensors, of the length that its header says."""
+    if path.suffix != ".safetensors":
+        return path.is_file()
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 def _written_step(folder: Path) -> int | None:

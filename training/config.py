@@ -128,7 +128,10 @@ class OptimisationConfig(_Section):
     r_drop: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of the divergence between two passes with different dropout; above 0 a step takes twice the time."""
     positive_weight_cap: Annotated[float, Field(ge=1.0)] = 8.0
-    """Positives of a label weigh sqrt(negatives / positives), held between 1 and this."""
+    """Positives of a label weigh sqrt(negatives / positives), held between 1 and this.
+
+    With ``loss = "asymmetric"`` it has no effect.
+    """
     ema_decay: _Fraction = 0.0
     """Decay a step of the running average of the weights that is kept as the model; 0 keeps the last weights."""
     bf16: bool = True

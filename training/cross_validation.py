@@ -149,7 +149,7 @@ def _with_validation_apart(
     n_left_out = int((~is_apart).sum())
     print(f"{n_left_out} validation sentences are left out: their documents stand in the train files too")
     apart, path = _rows(validation, np.flatnonzero(is_apart)), folder / "data" / "validation.jsonl"
-    _write_rows(path, _without_local_paths(apart, config.data.validation))
+    _write_rows(path, _without_local_paths(apart, config.data.validation), folder)
     return config.model_copy(update={"data": config.data.model_copy(update={"validation": (path,)})}), n_left_out
 
 
@@ -174,13 +174,24 @@ def _without_local_paths(sentences: LabelledSentences, paths: Sequence[Path]) ->
     return replace(sentences, documents=tuple(map(shown, sentences.documents)))
 
 
-def _write_rows(path: Path, sentences: LabelledSentences) -> None:
-    """Write sentences as the JSON lines that ``read_labelled`` takes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write_rows(path: Path, sentences: LabelledSentences, folder: Path) -> None:
+    """Write sentences as the JSON lines that ``read_labelled`` takes; refuse to where trained folds rest on others."""
     keys = ("text", "labels", "document")
     rows = zip(sentences.texts, sentences.labels, sentences.documents, strict=True)
     lines = (json.dumps(dict(zip(keys, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
-    write_text(path, "".join(lines))
+    text = "".join(lines)
+    if path.is_file():
+        if path.read_bytes() == text.encode("utf-8"):
+            return
+        if any(folder.glob("fold-*/run.json")):
+            message = (
+                "folds were trained on these rows: of other data, another seed or another number of folds than now"
+            )
+            raise DataError(
+                f"{message}; give data, seed and --folds as before, or move {folder} away to train all anew", path=path
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
 
 
 def _rows(sentences: LabelledSentences, places: npt.NDArray[np.intp]) -> LabelledSentences:
@@ -196,7 +207,7 @@ def _rows(sentences: LabelledSentences, places: npt.NDArray[np.intp]) -> Labelle
 def _train_fold(config: TrainingConfig, folder: Path, fold: int, train: LabelledSentences) -> Path:
     """Fine-tune the model of a fold, go on with it, or take it as it is where it is trained; return its folder."""
     data = folder / "data" / f"fold-{fold}-train.jsonl"
-    _write_rows(data, train)
+    _write_rows(data, train, folder)
     own = config.model_copy(update={"data": config.data.model_copy(update={"train": (data,)})})
     return train_once(own, folder / f"fold-{fold}")
 

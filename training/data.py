@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "LabelledSentences",
     "document_of",
     "indicator_matrix",
+    "labels_without_positives",
     "parse_object",
     "read_labelled",
 ]
@@ -98,12 +100,28 @@ def read_labelled(
                     for name, values in fields.items():
                         values.append(kept[name])
             except ValueError as error:
-                raise DataError(str(error), path=path, line_number=line_number) from error
+                message = f"{error}{_table_hint(path)}"
+                raise DataError(message, path=path, line_number=line_number) from error
     return LabelledSentences(
         texts=tuple(texts),
         labels=tuple(labels),
         documents=tuple(documents),
         fields={name: tuple(values) for name, values in fields.items()},
+    )
+
+
+def _table_hint(path: Path) -> str:
+    """Return what to do about a table given as data; nothing for another file."""
+    if path.suffix.lower() != ".csv":
+        return ""
+    rows = f'csv.DictReader(open({str(path)!r}, encoding="utf-8-sig", newline=""))'
+    code = (
+        'import csv, json; [print(json.dumps({"text": row["text"], '
+        f'"labels": [name for name in row["labels"].split("|") if name]}})) for row in {rows}]'
+    )
+    return (
+        "; it seems to be a table; JSON lines are expected. With columns text and labels, these joined by a bar, "
+        f"convert it with: python -c {shlex.quote(code)} > {shlex.quote(str(path.with_suffix('.jsonl')))}"
     )
 
 
@@ -182,3 +200,9 @@ def indicator_matrix(labels: Sequence[Sequence[str]], label_names: Sequence[str]
         for name in names:
             matrix[i, column[name]] = 1
     return matrix
+
+
+def labels_without_positives(sentences: LabelledSentences, label_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels that no sentence has, in the order of ``label_names``."""
+    seen = {name for names in sentences.labels for name in names}
+    return tuple(name for name in label_names if name not in seen)

@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from ctclassify.errors import DataError
 from ctclassify.manifest import Manifest
 from ctclassify.review import ReviewBand, expected_errors
 from training.calibration import fit_calibration
 from training.config import DecisionConfig
+from training.data import LabelledSentences, labels_without_positives
 from training.thresholds import tune_for_precision, tune_thresholds
 
-__all__ = ["choose_review_band", "decide"]
+__all__ = ["check_positives", "choose_review_band", "decide"]
+
+
+def check_positives(validation: LabelledSentences, label_names: Sequence[str], *, path: Path) -> None:
+    """Warn on stderr of labels that no validation sentence has, and refuse data without any.
+
+    Parameters
+    ----------
+    validation : LabelledSentences
+        What thresholds are to be chosen on.
+    label_names : sequence of str
+        The model's labels.
+    path : pathlib.Path
+        The (first) file, which the error names.
+
+    Raises
+    ------
+    DataError
+        If no sentence has any label.
+    """
+    missing = labels_without_positives(validation, label_names)
+    if len(missing) == len(label_names):
+        message = f"no sentence has a label ({', '.join(label_names)}), so there is nothing to choose thresholds by"
+        raise DataError(f"{message}; give validation data with positives of each label", path=path)
+    if missing:
+        print(
+            f"warning: no positive in the validation data of {', '.join(missing)}: "
+            "calibration and threshold follow the other labels there",
+            file=sys.stderr,
+        )
 
 
 def decide(

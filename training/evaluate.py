@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     _check_options(parser, args)
     try:
         output = args.output or _usual_output(args)
+        _check_files(args, output)
         # The folder of a cross-validation is made when its data is known to be good.
         for path in filter(None, (args.output if args.cv else output, args.html)):
             check_writable(path)
@@ -120,6 +121,38 @@ def _check_options(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
         parser.error(f"--folds: expected at least 2, got {args.folds}")
 
 
+def _check_files(args: argparse.Namespace, output: Path | None) -> None:
+    """Refuse a data file given twice, and one file for both outputs."""
+    paths = [path.resolve() for path in args.data or ()]
+    twice = next(
+        (path for path, resolved in zip(args.data or (), paths, strict=True) if paths.count(resolved) > 1), None
+    )
+    if twice is not None:
+        raise DataError("given twice with --data, so each sentence would count twice; give it once", path=twice)
+    if output is not None and args.html is not None and output.resolve() == args.html.resolve():
+        message = "metrics.json and the page of --html would be the same file; give --html or --output another name"
+        raise DataError(message, path=args.html)
+
+
+def _warn_of_learned_data(models: Sequence[Path], data: Sequence[Path]) -> None:
+    """Warn of data files that a model's run learned from, as the run.json beside its folder says."""
+    for model in models:
+        learned = _learned_from(model.resolve().parent / "run.json")
+        for path in data:
+            if learned and path.is_file() and sha256_file(path) in learned:
+                message = f"{model} learned from this very file, says run.json: the figures flatter"
+                print(f"evaluate: warning: {path}: {message}; score it on data of its own", file=sys.stderr)
+
+
+def _learned_from(record: Path) -> set[str]:
+    """Return the checksums of a run's training files; none where there is no such record."""
+    try:
+        files = read_json_object(record)["config"]["data"]["train"]
+        return {each["sha256"] for each in files}
+    except (DataError, KeyError, TypeError):  # no run's record, or one that is spoilt: scoring does not need it
+        return set()
+
+
 def _usual_output(args: argparse.Namespace) -> Path | None:
     """Return metrics.json in the folder of the cross-validation, or of the one model that is scored."""
     if args.cv is not None:
@@ -150,9 +183,13 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     """Make the report that the options ask for."""
     if args.cv is not None:
         # It trains: torch and transformers load slowly.
+        from transformers.utils.logging import disable_progress_bar
+
         from training.cross_validation import cross_validate
 
+        disable_progress_bar()  # bars of a second's work would bury the log
         return cross_validate(load_config(args.cv), n_folds=args.folds, engine=args.engine, slice_by=args.slice_by)
+    _warn_of_learned_data([*(args.model or ()), *([args.compare] if args.compare else ())], args.data)
     first, *more = args.model or [None]
     return evaluate(
         first,
@@ -232,11 +269,14 @@ def evaluate(
     Raises
     ------
     CTClassifyError
-        Its children, as from loading a model and reading data; LabelError if the models' labels differ.
+        Its children, as from loading a model and reading data; DataError if there is no sentence; LabelError if the
+        models' labels differ.
     """
     classifier = ctclassify.load(model, engine=engine)
     names = classifier.label_names
     sentences = read_sliceable(data, names, slice_by)
+    if not len(sentences):
+        raise DataError("no sentence in the data to score", path=data[0])
     predictions = score_model(classifier, sentences)
     report: dict[str, Any] = {
         "data": [{"file": path.name, "sha256": sha256_file(path)} for path in data],

@@ -100,8 +100,27 @@ def main(argv: list[str] | None = None) -> int:
     except (CTClassifyError, OSError) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
-    print(table({variant.name: results[variant.name] for variant in all_variants if variant.name in results}))
+    rows = {variant.name: results[variant.name] for variant in all_variants if variant.name in results}
+    print(table(rows, notes=_notes(rows, all_variants)))
     return 0
+
+
+def _notes(results: Mapping[str, Any], variants: Sequence[Variant]) -> dict[str, str]:
+    """Return by variant why its row does not stand beside the others as the file has it, for those that do not."""
+    if not results:
+        return {}
+    changes = {variant.name: variant.changes for variant in variants}
+    seeds = next(iter(results.values()))["seeds"]
+    notes = {}
+    for name, result in results.items():
+        found = []
+        if result["changes"] != changes[name]:
+            found.append("stale: of other changes than the file's, run it again")
+        if result["seeds"] != seeds:
+            found.append(f"not comparable: of seeds {', '.join(map(str, result['seeds']))}, run it again")
+        if found:
+            notes[name] = "; ".join(found)
+    return notes
 
 
 def read_experiments(path: Path) -> tuple[tuple[int, ...], list[Variant]]:
@@ -182,15 +201,15 @@ def run_variant(variant: Variant, seeds: Sequence[int]) -> dict[str, Any]:
     dict
         JSON types: ``changes``; ``seeds``; ``n_sentences``, learned from; ``minutes``, the median of a training in one
         go (None where none was); ``figures``, by validation set (its folder's and file's name), then ``micro`` and
-        ``macro``: the F1 of each seed. Thresholds are those that the run tuned on all validation sets together, so the
-        figures compare variants and are optimistic as a measure of quality.
+        ``macro``: the F1 of each seed, None where it is undefined. Thresholds are those that the run tuned on all
+        validation sets together, so the figures compare variants and are optimistic as a measure of quality.
 
     Raises
     ------
     DataError
         As for :func:`training.once.train_once`.
     """
-    figures: dict[str, dict[str, list[float]]] = {}
+    figures: dict[str, dict[str, list[float | None]]] = {}
     minutes = []
     label_names = variant.config.data.label_names or LABEL_IDS
     for seed in seeds:
@@ -243,23 +262,26 @@ def difference(values: Sequence[float], reference: Sequence[float]) -> tuple[flo
     return float(np.mean(values) - np.mean(reference)), float(stats.t.ppf(0.5 + _CONFIDENCE / 2, freedom) * error)
 
 
-def table(results: Mapping[str, Any]) -> str:
+def table(results: Mapping[str, Any], *, notes: Mapping[str, str] | None = None) -> str:
     """Return a Markdown table of variants.
 
     Parameters
     ----------
     results : mapping
         By variant what :func:`run_variant` gives; the first is what the others are compared with.
+    notes : mapping of str to str or None
+        What stands beside the name of a variant that cannot be compared; its row has no differences.
 
     Returns
     -------
     str
         A row a variant; for each validation set and average the mean over the seeds, ``sd``, the standard deviation of
         a sample over them in points, and in brackets the difference to the first with half its 95% interval, in
-        points. A line that says so for no results.
+        points; a dash where the figure of a seed is undefined or there is none. A line that says so for no results.
     """
     if not results:
         return "nothing run yet"
+    notes = notes or {}
     first = next(iter(results.values()))
     columns = [(name, average) for name in first["figures"] for average in _AVERAGES]
     lines = [
@@ -267,18 +289,31 @@ def table(results: Mapping[str, Any]) -> str:
         "|---|---|---|" + "---|" * len(columns),
     ]
     for name, result in results.items():
-        cells = []
-        for place, average in columns:
-            values = result["figures"][place][average]
-            deviation = "-" if len(values) < 2 else f"{100 * np.std(values, ddof=1):.1f}"
-            cell = f"{np.mean(values):.3f}, sd {deviation}"
-            if result is not first:
-                mean, half = difference(values, first["figures"][place][average])
-                cell += f" ({100 * mean:+.1f} ± {100 * half:.1f})"
-            cells.append(cell)
+        reference = None if result is first or name in notes else first
+        cells = [_cell(result, reference, place, average) for place, average in columns]
         minutes = "" if result["minutes"] is None else f"{result['minutes']:.1f}"
-        lines.append(f"| {name} | {result['n_sentences']:,} | {minutes} | {' | '.join(cells)} |")
+        shown = f"{name} ({notes[name]})" if name in notes else name
+        lines.append(f"| {shown} | {result['n_sentences']:,} | {minutes} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(result: Mapping[str, Any], reference: Mapping[str, Any] | None, place: str, average: str) -> str:
+    """Return a cell of the table, with the difference to another variant where one is given."""
+    values, others = (_figures(each, place, average) for each in (result, reference))
+    if values is None:
+        return "-"
+    deviation = "-" if len(values) < 2 else f"{100 * np.std(values, ddof=1):.1f}"
+    cell = f"{np.mean(values):.3f}, sd {deviation}"
+    if others is not None:
+        mean, half = difference(values, others)
+        cell += f" ({100 * mean:+.1f} ± {100 * half:.1f})"
+    return cell
+
+
+def _figures(result: Mapping[str, Any] | None, place: str, average: str) -> list[float] | None:
+    """Return a figure of each seed, or None where there is none of some: the mean of the others would flatter."""
+    values = None if result is None else result["figures"].get(place, {}).get(average)
+    return None if not values or None in values else list(values)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Yields
     ------
     tuple of int and str
-        Line number, counted from 1 over all lines, and the line. Nothing for an empty file.
+        Line number, counted from 1 over all lines, and the line, the first without a byte order mark. Nothing for an
+        empty file.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with _open_binary(path) as lines:
             for line_number, line in enumerate(lines, start=1):
-                text = line.decode("utf-8")
+                # A byte order mark, which some editors write first, belongs to no line.
+                text = line.decode("utf-8-sig" if line_number == 1 else "utf-8")
                 if text.strip():
                     yield line_number, text
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ from ctclassify.labels import LABEL_IDS
 from ctclassify.torch_model import MEAN_POOLING_ARCHITECTURES, model_class
 from training.checkpoints import last_complete_checkpoint
 from training.config import TrainingConfig, load_config
-from training.data import LabelledSentences, indicator_matrix, read_labelled
+from training.data import LabelledSentences, indicator_matrix, labels_without_positives, read_labelled
+from training.decision import check_positives
 from training.distillation import SoftLabels, join_targets, read_soft_labels
 from training.encoder import encoder_errors, resolve_encoder
 from training.files import read_json_object, write_text
+from training.finite import check_weights
 from training.folds import take_share
 from training.losses import Objective, positive_weights
 from training.provenance import describe_run, describe_software, differences
@@ -41,6 +44,9 @@ from training.saving import count_truncated, save_model_folder
 from training.trainer import MultiLabelTrainer
 
 RUNS = Path(__file__).resolve().parent / "runs"
+
+_WRITTEN_LAST = ("validation", "n_truncated_validation")
+"""What run.json holds of a finished run alone."""
 
 _HIDDEN_DROPOUTS = (
     *("hidden_dropout_prob", "hidden_dropout", "dropout", "dropout_rate", "mlp_dropout", "embedding_dropout"),
@@ -96,11 +102,13 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     ------
     DataError
         If a data file is missing, empty, or has a bad line, or if a run that is to go on was started with another
-        config, data or encoder, or has no run.json.
+        config, data or encoder, or has no run.json; if no validation sentence has a label.
     ModelFolderError
         If the base encoder cannot be loaded, is not the pinned one, or the pooling does not fit it.
     FileExistsError
         If ``folder`` holds a run already and ``resume`` is False, or is a file.
+    NotFiniteError
+        If the training diverged; nothing is saved as a model then.
     """
     is_continued = _is_continued(folder, resume)
     label_names = LABEL_IDS if config.data.label_names is None else config.data.label_names
@@ -108,6 +116,8 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
     if not len(train):
         raise DataError(f"data.share {config.data.share} holds no document; give more", path=config.data.train[0])
     validation = _read_split("validation", config.data.validation, label_names)
+    check_positives(validation, label_names, path=config.data.validation[0])
+    _name_unseen(train, label_names)
     soft = None if config.distillation is None else read_soft_labels(config.distillation.soft, label_names)
 
     set_seed(config.seed)
@@ -136,6 +146,7 @@ def finetune(config: TrainingConfig, folder: Path, *, resume: bool = False) -> P
         trainer.average.copy_to(model)
     # Trainer's autocast off: thresholds are tuned on float32 answers, as the saved model gives them.
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    _check_weights(model, config, folder)
     run["validation"] = save_model_folder(folder / "model", model, tokenizer, validation, label_names, config.decision)
     run["n_truncated_validation"] = _count_truncated(model, tokenizer, validation)
     _write_run(folder, run)
@@ -160,6 +171,13 @@ def _read_split(split: str, paths: tuple[Path, ...], label_names: tuple[str, ...
     return sentences
 
 
+def _name_unseen(train: LabelledSentences, label_names: tuple[str, ...]) -> None:
+    """Say which labels occur in no training sentence, where there are any."""
+    unseen = labels_without_positives(train, label_names)
+    if unseen:
+        print(f"no positive in the training data of {', '.join(unseen)}: the labels alone cannot teach it")
+
+
 def _count_at_max_length(dataset: Dataset, max_length: int) -> int:
     """Count the training sentences that reach ``max_length``, and say so where there are any."""
     n = int(sum(length == max_length for length in dataset["length"]))
@@ -182,6 +200,15 @@ def _count_truncated(model: Any, tokenizer: Any, validation: LabelledSentences) 
     return n
 
 
+def _check_weights(model: Any, config: TrainingConfig, folder: Path) -> None:
+    """Refuse the weights of a training that diverged."""
+    remedy = (
+        f"lower optimisation.learning_rate, {config.optimisation.learning_rate:g}, and train in a new folder: "
+        "the checkpoints here hold such weights too"
+    )
+    check_weights(model.state_dict(), folder, remedy=remedy)
+
+
 def _continued(folder: Path, now: dict[str, Any], checkpoint: Path | None) -> dict[str, Any]:
     """Return the record of a folder's first start with this start added to ``resumed``; refuse another run."""
     path = folder / "run.json"
@@ -193,7 +220,9 @@ def _continued(folder: Path, now: dict[str, Any], checkpoint: Path | None) -> di
         message = f"the run was started from something else, {'; '.join(found)}; undo that, or train in a new folder"
         raise DataError(message, path=path)
     resumed = {"checkpoint": checkpoint.name if checkpoint is not None else None, **describe_software()}
-    # [decision] may differ by now, and today's is what the model gets.
+    # [decision] may differ by now, and today's is what the model gets. What is written last marks a finished run: a
+    # stop from here on must not leave it beside an older model.
+    first = {key: value for key, value in first.items() if key not in _WRITTEN_LAST}
     return {**first, "config": now["config"], "resumed": [*first.get("resumed", []), resumed]}
 
 
@@ -203,8 +232,9 @@ def _write_run(folder: Path, run: dict[str, Any]) -> None:
 
 
 def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]) -> Any:
-    """Return the encoder with a fresh head."""
+    """Return the encoder with a fresh head, or with its own where it is an earlier model of the very same labels."""
     with encoder_errors(base):
+        named = AutoConfig.from_pretrained(base, trust_remote_code=False).id2label
         settings = AutoConfig.from_pretrained(
             base,
             trust_remote_code=False,
@@ -224,14 +254,17 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
     # Eager attention: SDPA is slower on a CPU in training (its flash backward), and the same on short sentences
     # elsewhere.
     with encoder_errors(base):
-        model = model_class(settings).from_pretrained(
+        model, loaded = model_class(settings).from_pretrained(
             base,
             config=settings,
             use_safetensors=True,
             dtype=torch.float32,
             attn_implementation="eager",
             ignore_mismatched_sizes=True,  # a head of other labels gives way to a fresh one
+            output_loading_info=True,
         )
+    if tuple(named[i] for i in sorted(named)) != tuple(label_names):
+        _renew_head(model, base, loaded)
     if config.model.keep_layers is not None:
         _keep_layers(model, config.model.keep_layers, base)
     if config.model.freeze_word_embeddings:
@@ -239,6 +272,24 @@ def _build_model(config: TrainingConfig, base: str, label_names: tuple[str, ...]
     if config.model.freeze_layers:
         _freeze_lowest(model, config.model.freeze_layers, base)
     return model
+
+
+def _is_of_head(model: Any, name: str) -> bool:
+    """Return whether a weight belongs to the head and not to the encoder."""
+    return not name.startswith(f"{model.base_model_prefix}.")
+
+
+def _renew_head(model: Any, base: str, loaded: Mapping[str, Any]) -> None:
+    """Give a model of other labels random weights in its head, and say so: a row stands for one label alone."""
+    heads = {name for name in model.state_dict() if _is_of_head(model, name)}
+    held = heads - set(loaded["missing_keys"])
+    if not held:
+        return  # an encoder without a head: it got a fresh one
+    print(f"{base} has other labels, or has them in another order: the head starts anew, from the seed")
+    if held <= {name for name, *_ in loaded["mismatched_keys"]}:
+        return  # another number of labels: transformers has put a fresh one in its place
+    fresh = type(model)(model.config).state_dict()
+    model.load_state_dict({name: fresh[name] for name in heads}, strict=False)
 
 
 def _set_dropout(settings: Any, names: tuple[str, ...], field: str, value: float, base: str) -> None:

@@ -39,6 +39,8 @@ _BATCH = 32
 _STEPS = 400
 _FEWEST = 8
 """Sentences with which it works at all."""
+_ENOUGH = 2000
+"""Sentences from which ranges hold for others; with fewer it warns."""
 _N_FIRST = 32
 """Batches from which the first ranges are taken."""
 _N_HELD_OUT = 2000
@@ -60,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=_STEPS, help="batches of 32 sentences to learn from")
     parser.add_argument("--seed", type=int, default=13)
     args = parser.parse_args(argv)
+    if args.steps < 1:
+        parser.error(f"--steps: expected at least 1, got {args.steps}")
     disable_progress_bar()
     try:
         folder = read_model_folder(args.model)
@@ -67,9 +71,16 @@ def main(argv: list[str] | None = None) -> int:
         texts = sorted(set(read_sentences(args.text)))
         random.Random(args.seed).shuffle(texts)
         if len(texts) < _FEWEST:
-            raise DataError(f"{len(texts)} sentences; expected 2,000 or more", path=args.text[0])
+            raise DataError(f"{len(texts)} sentences; expected {_ENOUGH:,} or more", path=args.text[0])
+        if len(texts) < _ENOUGH:
+            message = f"{len(texts)} sentences, expected {_ENOUGH:,} or more: the ranges may not fit other text"
+            print(f"quantize: warning: {message}; give more with --text", file=sys.stderr)
         held_out = texts[: min(_N_HELD_OUT, len(texts) // 4)]
-        ranges = _learn(folder, texts[len(held_out) :], args.steps, args.seed)
+        batches = _batches(_short_ids(folder, texts[len(held_out) :], args.steps))
+        if not batches:
+            message = f"no sentence of at most {_MOST_TOKENS} tokens to learn from; give sentences, or articles as such"
+            raise DataError(message, path=args.text[0])
+        ranges = _learn(folder, batches, args.steps, args.seed)
         write_int8_ranges(Int8Ranges(margin=_SAFE_MARGIN, inputs=ranges), folder)
         margin = _margin(read_model_folder(args.model), held_out)
         write_int8_ranges(Int8Ranges(margin=margin, inputs=ranges), folder)
@@ -80,12 +91,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _learn(folder: ModelFolder, texts: Sequence[str], n_steps: int, seed: int) -> dict[tuple[int, str], InputRange]:
-    """Return the ranges learned from texts."""
-    torch.manual_seed(seed)
+def _short_ids(folder: ModelFolder, texts: Sequence[str], n_steps: int) -> list[list[int]]:
+    """Return the token ids of as many texts as so many steps take, without those that are too long to learn from."""
     encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
-    ids = [row for row in encoder.encode(texts[: _BATCH * max(n_steps, _N_FIRST)]).ids if len(row) <= _MOST_TOKENS]
-    batches = _batches(ids)
+    return [row for row in encoder.encode(texts[: _BATCH * max(n_steps, _N_FIRST)]).ids if len(row) <= _MOST_TOKENS]
+
+
+def _learn(
+    folder: ModelFolder, batches: list[tuple[torch.Tensor, torch.Tensor]], n_steps: int, seed: int
+) -> dict[tuple[int, str], InputRange]:
+    """Return the ranges learned from batches."""
+    torch.manual_seed(seed)
     first = random.Random(seed).sample(batches, min(_N_FIRST, len(batches)))
     model = QuantizedModel(load_torch_model(folder.path, torch_config(folder.config)), first)
     total = 0.0

@@ -90,7 +90,7 @@ def score_baseline(config: TrainingConfig, sentences: LabelledSentences, label_n
     Raises
     ------
     DataError
-        As for reading data, and if there is no training row.
+        As for reading data, and if there is no training row, or too few to fit the baseline on.
     """
     from training.baseline import baseline_scores  # scikit-learn's solvers load slowly
 
@@ -98,7 +98,11 @@ def score_baseline(config: TrainingConfig, sentences: LabelledSentences, label_n
     if not len(train):
         raise DataError("no sentence in the files that the baseline learns from", path=config.data.train[0])
     validation = read_labelled(config.data.validation, label_names)
-    on_validation, on_data = baseline_scores(train, [validation.texts, sentences.texts], label_names, seed=config.seed)
+    texts = [validation.texts, sentences.texts]
+    try:
+        on_validation, on_data = baseline_scores(train, texts, label_names, seed=config.seed)
+    except ValueError as error:
+        raise DataError(str(error), path=config.data.train[0]) from error
     thresholds = tune_thresholds(indicator_matrix(validation.labels, label_names), on_validation)
     return Predictions(
         sentences=sentences, label_names=tuple(label_names), y_score=on_data, thresholds=np.asarray(thresholds)

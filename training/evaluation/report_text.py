@@ -69,6 +69,12 @@ def _lines(report: dict[str, Any]) -> list[str]:
     for part, what in (("seeds", "models"), ("cross_validation", "folds")):
         if part in report:
             lines += [_spread_line(report[part], average, what) for average in ("micro", "macro")]
+    n_seen = report.get("cross_validation", {}).get("n_seen_elsewhere")
+    if n_seen:
+        lines.append(
+            f"{n_seen} sentences stand word for word in another fold too, so its model had learned them: the figures "
+            "flatter; give sentences of one article the same document"
+        )
     if "comparison" in report:
         lines += [_comparison_line(report["comparison"], average) for average in ("micro", "macro")]
     return lines
