@@ -75,7 +75,7 @@ class SentenceScorer:
         Columns of what the engine gives.
     borders : ndarray of float64, shape (n_labels,), or None
         The logit of each label's raw probability at which a decision turns. Texts that an engine of lower precision
-        puts within its ``margin`` of one are scored again by its ``exact()`` engine. None: none are.
+        puts within its ``margin`` of one are scored again by its ``finer()`` engine, and so on. None: none are.
 
     Notes
     -----
@@ -95,9 +95,7 @@ class SentenceScorer:
         self._n_labels = n_labels
         self._budget = int(getattr(engine, "token_budget", TOKEN_BUDGET))
         self._batch_cost = int(getattr(engine, "batch_cost", BATCH_COST))
-        self._second_look: _SecondLook | None = None
-        if borders is not None and isinstance(engine, LowPrecisionEngine) and engine.margin > 0:
-            self._second_look = _SecondLook(engine, borders)
+        self._borders = borders
 
     def score(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Score texts, however many.
@@ -145,17 +143,26 @@ class SentenceScorer:
         lengths = [len(ids) for ids in windows.ids]
         batches = iter_batches(lengths, self._budget, max_tokens=self._encoder.max_tokens, batch_cost=self._batch_cost)
         scores = self._scores(windows.ids, batches, self._engine)
-        if self._second_look is not None:
-            doubtful = self._second_look.choose(scores)
-            if len(doubtful):
-                ids = [windows.ids[i] for i in doubtful]
-                fixed = iter_fixed_batches([len(row) for row in ids], self._encoder.max_tokens)
-                scores[doubtful] = self._scores(ids, fixed, self._second_look.engine.exact())
+        self._look_again(scores, windows.ids, self._engine)
         if not windows.is_windowed.any():
             return scores
         best = np.zeros((len(windows.is_windowed), self._n_labels), dtype=np.float32)
         np.maximum.at(best, windows.owner, scores)
         return best
+
+    def _look_again(self, scores: npt.NDArray[np.float32], ids: Sequence[list[int]], engine: Engine) -> None:
+        """Replace the scores of windows whose decisions rounding may have turned by those of a finer engine."""
+        if self._borders is None or not isinstance(engine, LowPrecisionEngine) or engine.margin <= 0:
+            return
+        doubtful = _doubtful(scores, self._borders, engine.margin)
+        if not len(doubtful):
+            return
+        finer = engine.finer()
+        their_ids = [ids[i] for i in doubtful]
+        batches = iter_fixed_batches([len(row) for row in their_ids], self._encoder.max_tokens)
+        their_scores = self._scores(their_ids, batches, finer)
+        self._look_again(their_scores, their_ids, finer)
+        scores[doubtful] = their_scores
 
     def _scores(
         self, ids: Sequence[list[int]], batches: Iterable[tuple[npt.NDArray[np.int64], tuple[int, int]]], engine: Engine
@@ -185,18 +192,13 @@ def _padded(ids: list[list[int]], shape: tuple[int, int]) -> tuple[npt.NDArray[n
     return matrix, n_tokens
 
 
-class _SecondLook:
-    """Finds the windows whose decisions the engine's rounding may have turned."""
-
-    def __init__(self, engine: LowPrecisionEngine, borders: npt.NDArray[np.float64]) -> None:
-        self.engine = engine
-        # Bounds on probabilities, so that no logit is taken of what is scored.
-        self._low = _sigmoid(borders - engine.margin).astype(np.float32)
-        self._high = _sigmoid(borders + engine.margin).astype(np.float32)
-
-    def choose(self, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """Return the rows that have a probability between the bounds of its label."""
-        return np.flatnonzero(((scores > self._low) & (scores < self._high)).any(axis=1))
+def _doubtful(
+    scores: npt.NDArray[np.float32], borders: npt.NDArray[np.float64], margin: float
+) -> npt.NDArray[np.int64]:
+    """Return the rows that have a probability within a margin, in logits, of the border of its label."""
+    # Bounds on probabilities, so that no logit is taken of what is scored.
+    low, high = (_sigmoid(borders + sign * margin).astype(np.float32) for sign in (-1, 1))
+    return np.flatnonzero(((scores > low) & (scores < high)).any(axis=1))
 
 
 def _sigmoid(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -26,9 +26,9 @@ BATCH_COST = 32
 """Tokens that the default engine computes in the time that a batch takes beyond its tokens (1 ms on two cores)."""
 
 _MANY_BATCHES = 16
-"""After as many, the padding of one more costs less than 3% on average."""
+"""After as many, a quarter of one more that is padding costs at most 1.6%, and 0.8% on average."""
 
-_FIXED_LENGTHS = (32, 64, 128)
+_FIXED_LENGTHS = (24, 32, 48, 64, 96, 128)
 _FIXED_TOKENS = (512, 128)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -153,7 +153,7 @@ def iter_batches(
     Notes
     -----
     A runtime sets itself up for each shape and keeps memory for it: over a corpus, few shapes keep its memory flat.
-    So the items left after many whole batches become another of those.
+    So the items left after many whole batches become one more of as many rows, or a quarter, half or three quarters.
     """
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
     padded = _padded_lengths(np.asarray(lengths, dtype=np.int64)[order], max_tokens)
@@ -165,7 +165,8 @@ def iter_batches(
         if n_rows >= stop and n_whole < _MANY_BATCHES:
             break
         start = max(0, stop - n_rows)
-        yield order[start:stop], (n_rows, longest)
+        quarter = -(-n_rows // 4)
+        yield order[start:stop], (min(-(-(stop - start) // quarter) * quarter, n_rows), longest)
         stop = start
         n_whole += 1
     for start, end in _least_padding(padded[:stop], batch_cost):
@@ -189,7 +190,7 @@ def _next_rows(n_rows: int) -> int:
 def iter_fixed_batches(
     lengths: Sequence[int], max_tokens: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], tuple[int, int]]]:
-    """Group items into batches of few shapes, eight in all: for a runtime that keeps memory for each.
+    """Group items into batches of few shapes, fourteen in all: for a runtime that keeps memory for each.
 
     Parameters
     ----------
@@ -203,7 +204,8 @@ def iter_fixed_batches(
     chosen : ndarray of int64
         Indices of the items of a batch, shortest first. Every index occurs once; ties keep their order.
     shape : tuple of int and int
-        Rows and tokens to pad it to: tokens of 32, 64, 128 or ``max_tokens``, rows for 512 tokens or for 128.
+        Rows and tokens to pad it to: tokens of 24, 32, 48, 64, 96, 128 or ``max_tokens``, rows for 512 tokens where
+        they are nearly filled, else for 128.
     """
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
     ascending = np.asarray(lengths, dtype=np.int64)[order]
@@ -212,7 +214,7 @@ def iter_fixed_batches(
         stop = int(np.searchsorted(ascending, longest, side="right"))
         many, few = (max(1, n_tokens // longest) for n_tokens in _FIXED_TOKENS)
         while start < stop:
-            n_rows = many if stop - start > few else few
+            n_rows = many if stop - start > many - few else few
             yield order[start : min(start + n_rows, stop)], (n_rows, longest)
             start = min(start + n_rows, stop)
 

@@ -149,15 +149,15 @@ class RoundedEngine(CountingEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.exact_engine = CountingEngine()
+        self.finer_engine = CountingEngine()
         self.n_asked = 0
 
     def probabilities(self, input_ids, n_tokens):
         return super().probabilities(input_ids, n_tokens) + np.float32(0.004)
 
-    def exact(self):
+    def finer(self):
         self.n_asked += 1
-        return self.exact_engine
+        return self.finer_engine
 
 
 def scored_by(engine, tiny_folder, borders):
@@ -191,3 +191,14 @@ def test_without_margin_or_borders_nothing_is_scored_again(margin, borders, tiny
     engine.margin = margin
     scored_by(engine, tiny_folder, borders)
     assert engine.n_asked == 0
+
+
+def test_what_a_finer_engine_leaves_in_doubt_is_scored_by_the_next(tiny_folder):
+    exact = scored_by(CountingEngine(), tiny_folder, None)
+    engine = RoundedEngine()
+    engine.finer_engine = RoundedEngine()
+    border = np.median(exact[:, 0])
+    found = scored_by(engine, tiny_folder, np.array([np.log(border / (1 - border)), 9.0, -9.0]))
+    near = np.abs(exact[:, 0] + 0.004 - border) < 0.05 * border * (1 - border)
+    np.testing.assert_array_equal((found == exact).all(axis=1), near)
+    assert engine.n_asked == engine.finer_engine.n_asked == 1

@@ -125,7 +125,7 @@ def test_a_spoilt_file_is_named_with_what_is_wrong(alter, what, ranged):
 
 
 def test_the_engine_rounds_by_the_ranges(ranged, folder, tiny, monkeypatch):
-    monkeypatch.setattr("ctclassify.inference._SecondLook.choose", lambda self, scores: np.zeros(0, np.int64))
+    monkeypatch.setattr("ctclassify.inference._doubtful", lambda scores, borders, margin: np.zeros(0, np.int64))
     exact = tiny.predict_proba(TEXTS)
     found = ctclassify.load(ranged.path, engine="openvino-int8")
     assert found.info()["float32_within"] == 0.25
@@ -138,7 +138,7 @@ def test_the_engine_rounds_by_the_ranges(ranged, folder, tiny, monkeypatch):
 
 
 def test_a_range_that_is_too_short_cuts_values_off(ranged, tiny, monkeypatch):
-    monkeypatch.setattr("ctclassify.inference._SecondLook.choose", lambda self, scores: np.zeros(0, np.int64))
+    monkeypatch.setattr("ctclassify.inference._doubtful", lambda scores, borders, margin: np.zeros(0, np.int64))
     exact = tiny.predict_proba(TEXTS)
     wide = np.abs(ctclassify.load(ranged.path, engine="openvino-int8").predict_proba(TEXTS) - exact).max()
 

@@ -117,7 +117,16 @@ def test_a_corpus_has_as_many_shapes_as_lengths():
     for seed in range(20):
         lengths = np.random.default_rng(seed).integers(4, 513, size=5000 + 331 * seed).tolist()
         shapes.update(shapes_of(lengths, 2048, 512))
-    assert shapes <= {(2048 // n, n) for n in (*range(4, 65, 2), *range(72, 129, 8), *range(160, 513, 32))}
+    assert {n for _, n in shapes} <= {*range(4, 65, 2), *range(72, 129, 8), *range(160, 513, 32)}
+    for n_rows, n in shapes:  # a whole batch, or what is left in quarters of one
+        assert n_rows in {2048 // n, *(k * -(-(2048 // n) // 4) for k in (1, 2, 3))}
+
+
+def test_what_is_left_after_many_batches_is_hardly_padded():
+    for n in range(2000, 2400, 7):
+        lengths = [30] * n
+        found = list(iter_batches(lengths, 2048, max_tokens=512))
+        assert sum(n_rows for _, (n_rows, _) in found) - n <= 17
 
 
 @pytest.mark.parametrize(
@@ -156,7 +165,7 @@ def test_the_name_of_a_special_token_in_a_text_is_text(encoder):
 
 
 @pytest.mark.parametrize("max_tokens", [31, 100, 512])
-def test_fixed_batches_hold_every_item_in_eight_shapes(max_tokens):
+def test_fixed_batches_hold_every_item_in_fourteen_shapes(max_tokens):
     shapes = set()
     for seed in range(50):
         lengths = np.random.default_rng(seed).integers(1, max_tokens + 1, size=4 * seed).tolist()
@@ -167,11 +176,11 @@ def test_fixed_batches_hold_every_item_in_eight_shapes(max_tokens):
             shapes.add((n_rows, longest))
             chosen += batch.tolist()
         assert sorted(chosen) == list(range(len(lengths)))
-    assert len(shapes) <= 8
+    assert len(shapes) <= 14
 
 
 def test_few_items_are_padded_to_few_rows():
     assert [(batch.tolist(), shape) for batch, shape in iter_fixed_batches([40, 9], 512)] == [
-        ([1], (4, 32)),
-        ([0], (2, 64)),
+        ([1], (5, 24)),
+        ([0], (2, 48)),
     ]

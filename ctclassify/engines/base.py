@@ -57,7 +57,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class LowPrecisionEngine(Engine, Protocol):
-    """An engine that rounds, and knows one that does not.
+    """An engine that rounds, and knows one that rounds less.
 
     Attributes
     ----------
@@ -67,6 +67,6 @@ class LowPrecisionEngine(Engine, Protocol):
 
     margin: float
 
-    def exact(self) -> Engine:
-        """Return the engine that scores in float32 what lies within ``margin`` of a threshold."""
+    def finer(self) -> Engine:
+        """Return the engine of higher precision that scores again what lies within ``margin`` of a threshold."""
         ...

@@ -92,7 +92,7 @@ class OpenVinoEngine:
     ----------
     margin : float
         In logits of the model's own probabilities: what an engine of lower precision puts nearer to a threshold than
-        that is scored again by :meth:`exact`. 0 for fp32.
+        that is scored again by :meth:`finer`. 0 for fp32.
 
     Raises
     ------
@@ -136,8 +136,8 @@ class OpenVinoEngine:
             self.precision
         ]
         self._folder = folder
-        self._parts = parts.compact() if self.margin else None  # for the exact engine, if it is ever needed
-        self._exact: OpenVinoEngine | None = None
+        self._parts = parts.compact() if self.margin else None  # for the finer engine, if it is ever needed
+        self._finer: OpenVinoEngine | None = None
         del parts, graph
         _give_memory_back()
 
@@ -150,12 +150,15 @@ class OpenVinoEngine:
             # A copy: the request's output memory is written again by the next batch.
             return np.array(result[0], dtype=np.float32)
 
-    def exact(self) -> OpenVinoEngine:
-        """Return the float32 engine for what lies within ``margin``; made when it is first needed."""
+    def finer(self) -> OpenVinoEngine:
+        """Return the float32 engine for what lies within ``margin``, made when it is first needed.
+
+        Not bf16 for int8: with weights as inputs, which spare memory, the runtime is slower in it than in fp32.
+        """
         with self._lock:
-            if self._exact is None:
-                self._exact = OpenVinoEngine(self._folder, "fp32", parts=self._parts)
-            return self._exact
+            if self._finer is None:
+                self._finer = OpenVinoEngine(self._folder, "fp32", parts=self._parts)
+            return self._finer
 
 
 def _has_bf16(core: ov.Core) -> bool:
