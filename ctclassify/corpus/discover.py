@@ -56,6 +56,11 @@ class InputFile:
     kind: str | None
     compression: str | None
 
+    @property
+    def needs_pyarrow(self) -> bool:
+        """Whether reading it takes pyarrow."""
+        return self.kind in ("parquet", "arrow") or self.compression == "zst"
+
 
 def find_inputs(
     inputs: Sequence[str | Path], *, input_format: str | None = None, out: Path | None = None

@@ -21,8 +21,7 @@ __all__ = ["PART_CHARACTERS", "Part", "Place", "check_first_table", "check_insta
 PART_CHARACTERS = 1 << 23
 """Characters of article text at which a part ends early, so that long articles do not fill memory."""
 
-_ARROW = ("parquet", "arrow")
-_TABLES = ("jsonl", "csv", "tsv", *_ARROW)
+_TABLES = ("jsonl", "csv", "tsv", "parquet", "arrow")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,7 +195,7 @@ def check_installed(files: Sequence[InputFile]) -> None:
     for file in files:
         if file.kind == "html":
             require_trafilatura(file.name)
-        elif file.kind in _ARROW or file.compression == "zst":
+        elif file.needs_pyarrow:
             require_pyarrow(f"{file.name}: reading it")
 
 

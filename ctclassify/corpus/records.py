@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["MAX_RECORD_BYTES", "REASONS", "Item", "Record", "Rejection", "make_record"]
+__all__ = ["MAX_RECORD_BYTES", "OWN_IDS", "REASONS", "Item", "Record", "Rejection", "make_record"]
 
 MAX_RECORD_BYTES = 1 << 26
 """Bytes of the longest line, field or document that is read: 64 MiB. It bounds memory whatever a file holds."""
@@ -36,7 +36,8 @@ REASONS = {
 }
 """Every reason for which something is rejected, and what it means."""
 
-_OWN_IDS = "--id-column - makes ids of file and row"
+OWN_IDS = "--id-column - makes ids of file and row"
+"""What mends ids that are missing, no ids, or taken."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -134,11 +135,11 @@ def make_record(values: dict[str, Any], *, file: str, row: int, last_row: int | 
         return reject("blank_text", f"the text holds {len(text)} characters of white space")
     article_id = values.get("id", f"{file}:{row}")
     if article_id is None or article_id == "":
-        return reject("missing_id", f"the id is null, empty or not there; {_OWN_IDS}")
+        return reject("missing_id", f"the id is null, empty or not there; {OWN_IDS}")
     if isinstance(article_id, float) and article_id.is_integer() and abs(article_id) < 2**53:
         article_id = int(article_id)  # what pandas makes of whole numbers where one is missing
     if isinstance(article_id, bool) or not isinstance(article_id, str | int) or not str(article_id).strip():
-        return reject("bad_id", f"the id is {article_id!r:.80}; {_OWN_IDS}")
+        return reject("bad_id", f"the id is {article_id!r:.80}; {OWN_IDS}")
     fields = {"article_id": str(article_id), "text": text}
     for name in ("date", "source", "title", "url"):
         if values.get(name) not in (None, ""):

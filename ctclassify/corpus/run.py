@@ -19,7 +19,7 @@ from ctclassify.corpus.manifest import make_manifest
 from ctclassify.corpus.progress import Progress, ProgressReport
 from ctclassify.corpus.queueing import read_ahead
 from ctclassify.corpus.reading import Part, Place, read_parts
-from ctclassify.corpus.records import Record, Rejection
+from ctclassify.corpus.records import OWN_IDS, Record, Rejection
 from ctclassify.corpus.run_folder import RunFolder
 from ctclassify.corpus.settings import machine
 from ctclassify.corpus.tables import Copy, tables_of
@@ -354,7 +354,7 @@ def _sort_out(
         article = next(of_records)
         taken_by = index.claim_id(item, part.number)
         if taken_by is not None:
-            detail = f"the id {item.article_id!r:.80} is that of {taken_by}; --id-column - makes ids of file and row"
+            detail = f"the id {item.article_id!r:.80} is that of {taken_by}; {OWN_IDS}"
             rejections.append(Rejection(file=item.file, row=item.row, reason="duplicate_id", detail=detail))
             continue
         kept.append(item)

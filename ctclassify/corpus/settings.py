@@ -16,7 +16,6 @@ from ctclassify.thresholds import Thresholds, resolve_thresholds
 
 __all__ = ["differences", "machine", "make_settings"]
 
-_ARROW = ("parquet", "arrow")
 _FORMAT_VERSION = 1
 _SHOWN = 12
 
@@ -142,8 +141,8 @@ def _compare(where: str, then: Any, now: Any) -> list[str]:
 
 
 def _packages(files: Sequence[InputFile], output_format: str) -> list[str]:
-    """Return the packages that a run's output depends on: those alone whose absence its inputs would not bear."""
-    needs_arrow = output_format == "parquet" or any(each.kind in _ARROW or each.compression == "zst" for each in files)
+    """Return the packages that a run's output depends on, those for formats only where it reads or writes them."""
+    needs_arrow = output_format == "parquet" or any(each.needs_pyarrow for each in files)
     needs_html = any(each.kind == "html" for each in files)
     return ["numpy", "tokenizers", *["pyarrow"] * needs_arrow, *["trafilatura"] * needs_html]
 
