@@ -300,7 +300,7 @@ class SentenceClassifier:
         """
         if not isinstance(text, str):
             raise InputTypeError(f"predict_article: expected one article as a str, got {type_name(text)}")
-        return self._tag(self._split([text]), self._limits(thresholds))[0]
+        return next(self._tag(self._split([text]), self._limits(thresholds)))
 
     def predict_stream(self, articles: Iterable[str], *, thresholds: Thresholds = None) -> Iterator[Article]:
         """Tag any number of articles in bounded memory.
@@ -366,8 +366,8 @@ class SentenceClassifier:
         prepared = self._scorer.prepare(texts) if len(texts) <= TEXTS_AT_ONCE else None
         return _SplitArticles(articles, spans, texts, prepared)
 
-    def _tag(self, split: _SplitArticles, limits: npt.NDArray[np.float64]) -> list[Article]:
-        """Score the sentences of articles together."""
+    def _tag(self, split: _SplitArticles, limits: npt.NDArray[np.float64]) -> Iterator[Article]:
+        """Score the sentences of articles together, yield the articles."""
         scorer, prepared = self._scorer, split.prepared
         raw, is_windowed = scorer.score(split.texts) if prepared is None else scorer.run(prepared)
         probabilities = self._calibrated(raw)
@@ -383,15 +383,13 @@ class SentenceClassifier:
             self._is_uncertain(errors).tolist(),
             strict=True,
         )
-        tagged = []
         for text, spans in zip(split.articles, split.spans, strict=True):
             sentences = tuple(
                 self._sentence(span, *row) for span, row in zip(spans, islice(rows, len(spans)), strict=True)
             )
             found = {name for sentence in sentences for name in sentence.labels}
             labels = tuple(name for name in self.label_names if name in found)
-            tagged.append(Article(text=text, sentences=sentences, labels=labels))
-        return tagged
+            yield Article(text=text, sentences=sentences, labels=labels)
 
     def _sentence(
         self,

@@ -3,9 +3,8 @@
 Notes
 -----
 Measured on two cores (AVX-512 bf16, sentences of 33 tokens on average): batches of 2,048 tokens run as fast as smaller
-ones and 3% faster than ones of 4,096, and were padded by 2.3%, before shapes were made few. Running token-wise
-operations on packed tokens could gain no more than that. Splitting what fits one batch by length took articles of 15
-sentences from 31 ms to 23. Two streams of one thread were no faster than one of two.
+ones and 3% faster than ones of 4,096. Running token-wise operations on packed tokens could gain no more than padding
+takes, see :mod:`ctclassify.batching`. Two streams of one thread were no faster than one of two.
 """
 
 from __future__ import annotations
@@ -13,29 +12,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ctclassify.batching import BATCH_COST, batch_sizes, iter_batches
 from ctclassify.engines.base import Engine, LowPrecisionEngine
 from ctclassify.errors import EngineError
-from ctclassify.tokenization import (
-    BATCH_COST,
-    TextEncoder,
-    TokenWindows,
-    iter_batches,
-    iter_fixed_batches,
-)
+from ctclassify.tokenization import TextEncoder, TokenWindows
 
 __all__ = ["TEXTS_AT_ONCE", "TOKEN_BUDGET", "PreparedTexts", "SentenceScorer", "map_ahead"]
 
 TOKEN_BUDGET = 2048
 """Tokens of a batch, padding included, unless the engine has a ``token_budget`` of its own."""
 
+_FINER_SIZES, _FINER_SHORTEST = (120, 480), 20
+"""Sizes of batches of the few texts that are scored again, and tokens of a row at least: twenty shapes."""
+
 TEXTS_AT_ONCE = 1 << 13
 """Texts whose token ids are held at a time: batches are sorted by length within them."""
 
+_Batch: TypeAlias = tuple[npt.NDArray[np.int64], tuple[int, int]]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -93,7 +91,7 @@ class SentenceScorer:
         self._encoder = encoder
         self._engine = engine
         self._n_labels = n_labels
-        self._budget = int(getattr(engine, "token_budget", TOKEN_BUDGET))
+        self._sizes = batch_sizes(int(getattr(engine, "token_budget", TOKEN_BUDGET)))
         self._batch_cost = int(getattr(engine, "batch_cost", BATCH_COST))
         self._borders = borders
 
@@ -140,9 +138,7 @@ class SentenceScorer:
 
     def _run_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
         """Return the maximum over the windows of each distinct text."""
-        lengths = [len(ids) for ids in windows.ids]
-        batches = iter_batches(lengths, self._budget, max_tokens=self._encoder.max_tokens, batch_cost=self._batch_cost)
-        scores = self._scores(windows.ids, batches, self._engine)
+        scores = self._scores(windows.ids, self._batches(windows.ids, self._sizes), self._engine)
         self._look_again(scores, windows.ids, self._engine)
         if not windows.is_windowed.any():
             return scores
@@ -150,7 +146,9 @@ class SentenceScorer:
         np.maximum.at(best, windows.owner, scores)
         return best
 
-    def _look_again(self, scores: npt.NDArray[np.float32], ids: Sequence[list[int]], engine: Engine) -> None:
+    def _look_again(
+        self, scores: npt.NDArray[np.float32], ids: Sequence[npt.NDArray[np.int32]], engine: Engine
+    ) -> None:
         """Replace the scores of windows whose decisions rounding may have turned by those of a finer engine."""
         if self._borders is None or not isinstance(engine, LowPrecisionEngine) or engine.margin <= 0:
             return
@@ -159,15 +157,22 @@ class SentenceScorer:
             return
         finer = engine.finer()
         their_ids = [ids[i] for i in doubtful]
-        batches = iter_fixed_batches([len(row) for row in their_ids], self._encoder.max_tokens)
+        batches = self._batches(their_ids, _FINER_SIZES, shortest=_FINER_SHORTEST)
         their_scores = self._scores(their_ids, batches, finer)
         self._look_again(their_scores, their_ids, finer)
         scores[doubtful] = their_scores
 
+    def _batches(
+        self, ids: Sequence[npt.NDArray[np.int32]], sizes: tuple[int, ...], **options: int
+    ) -> Iterator[_Batch]:
+        """Return which windows to score together, and the shape to pad them to."""
+        lengths = [len(row) for row in ids]
+        return iter_batches(lengths, sizes, max_tokens=self._encoder.max_tokens, batch_cost=self._batch_cost, **options)
+
     def _scores(
-        self, ids: Sequence[list[int]], batches: Iterable[tuple[npt.NDArray[np.int64], tuple[int, int]]], engine: Engine
+        self, ids: Sequence[npt.NDArray[np.int32]], batches: Iterable[_Batch], engine: Engine
     ) -> npt.NDArray[np.float32]:
-        """Return an engine's probabilities of windows, in their order, computed in batches of these shapes."""
+        """Return an engine's probabilities of windows, in their order."""
         scores = np.zeros((len(ids), self._n_labels), dtype=np.float32)
         for chosen, shape in batches:
             batch = _padded([ids[i] for i in chosen], shape)
@@ -180,7 +185,9 @@ class SentenceScorer:
         return scores
 
 
-def _padded(ids: list[list[int]], shape: tuple[int, int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _padded(
+    ids: list[npt.NDArray[np.int32]], shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return token ids and the length of each row: ids padded with 0 on the right, then rows of one token."""
     n_rows, longest = shape
     n_tokens = np.ones(n_rows, dtype=np.int32)
@@ -188,7 +195,7 @@ def _padded(ids: list[list[int]], shape: tuple[int, int]) -> tuple[npt.NDArray[n
     matrix = np.zeros((n_rows, longest), dtype=np.int32)
     is_token = np.arange(longest) < n_tokens[:, None]
     is_token[len(ids) :] = False
-    matrix[is_token] = [token for row in ids for token in row]
+    matrix[is_token] = np.concatenate(ids)
     return matrix, n_tokens
 
 

@@ -1,4 +1,4 @@
-"""Texts to token ids: windows over long texts, batches by a budget of tokens."""
+"""Texts to token ids, windows over long texts."""
 
 from __future__ import annotations
 
@@ -13,23 +13,10 @@ from tokenizers import Tokenizer
 
 from ctclassify.errors import ModelFolderError
 
-__all__ = [
-    "BATCH_COST",
-    "TextEncoder",
-    "TokenWindows",
-    "iter_batches",
-    "iter_fixed_batches",
-    "without_surrogates",
-]
+__all__ = ["TextEncoder", "TokenWindows", "without_surrogates"]
 
-BATCH_COST = 32
-"""Tokens that the default engine computes in the time that a batch takes beyond its tokens (1 ms on two cores)."""
-
-_MANY_BATCHES = 16
-"""After as many, a quarter of one more that is padding costs at most 1.6%, and 0.8% on average."""
-
-_FIXED_LENGTHS = (24, 32, 48, 64, 96, 128)
-_FIXED_TOKENS = (512, 128)
+_ENCODED_AT_ONCE = 1024
+"""Texts: what the tokenizer keeps of each until all are done is a hundred times its token ids."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OVERLAP = 64
@@ -42,7 +29,7 @@ class TokenWindows:
 
     Attributes
     ----------
-    ids : list of list of int
+    ids : list of ndarray of int32, shape (n_tokens,)
         Token ids of each window, special tokens included.
     owner : ndarray of int64, shape (n_windows,)
         Index of the text that a window belongs to; never decreasing.
@@ -50,7 +37,7 @@ class TokenWindows:
         True for texts that did not fit one window.
     """
 
-    ids: list[list[int]]
+    ids: list[npt.NDArray[np.int32]]
     owner: npt.NDArray[np.int64]
     is_windowed: npt.NDArray[np.bool_]
 
@@ -101,16 +88,22 @@ class TextEncoder:
         TokenWindows
             At least one window a text, in the order of the texts.
         """
-        encodings = self._tokenizer.encode_batch_fast([without_surrogates(text) for text in texts])
-        ids: list[list[int]] = []
+        ids: list[npt.NDArray[np.int32]] = []
         owner: list[int] = []
         is_windowed = np.zeros(len(texts), dtype=np.bool_)
-        for i, encoding in enumerate(encodings):
-            windows = self._windows(encoding.ids)
-            ids.extend(windows)
+        for i, its in enumerate(self._token_ids(texts)):
+            windows = self._windows(its)
+            ids.extend(np.array(window, dtype=np.int32) for window in windows)
             owner.extend([i] * len(windows))
             is_windowed[i] = len(windows) > 1
         return TokenWindows(ids=ids, owner=np.array(owner, dtype=np.int64), is_windowed=is_windowed)
+
+    def _token_ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Yield the token ids of each text, however many they are."""
+        for start in range(0, len(texts), _ENCODED_AT_ONCE):
+            some = [without_surrogates(text) for text in texts[start : start + _ENCODED_AT_ONCE]]
+            for encoding in self._tokenizer.encode_batch_fast(some):
+                yield encoding.ids
 
     def _windows(self, ids: list[int]) -> list[list[int]]:
         """Return the windows of one text: itself where it fits."""
@@ -121,121 +114,6 @@ class TextEncoder:
         step = size - min(_OVERLAP, size // 2)
         starts = range(0, max(len(body) - size, 0) + step, step)
         return [[first, *body[start : start + size], last] for start in starts]
-
-
-def iter_batches(
-    lengths: Sequence[int], token_budget: int, *, max_tokens: int, batch_cost: int = BATCH_COST
-) -> Iterator[tuple[npt.NDArray[np.int64], tuple[int, int]]]:
-    """Group items of like length into batches, those of the longest items first.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each item, at most ``max_tokens``.
-    token_budget : int
-        Most tokens of a batch, padding included; an item longer than that is a batch alone.
-    max_tokens : int
-        Tokens that the model reads at once.
-    batch_cost : int, optional
-        Tokens that could be computed in the time that a batch takes beyond its tokens. Where the items left fit one
-        batch, they are split so that this, and the padding of shorter items, cost least together.
-
-    Yields
-    ------
-    chosen : ndarray of int64
-        Indices of the items of a batch, shortest first. Every index occurs once. Ties keep their order, so the batches
-        depend on the lengths alone.
-    shape : tuple of int and int
-        Rows and tokens to pad it to. Tokens: up to 64 an even number, up to 128 a multiple of 8, beyond one of 32, or
-        ``max_tokens`` where that is less. Rows: what the budget holds, or, of batches that items were split into,
-        the next number of the form 2**k or 3 * 2**k.
-
-    Notes
-    -----
-    A runtime sets itself up for each shape and keeps memory for it: over a corpus, few shapes keep its memory flat.
-    So the items left after many whole batches become one more of as many rows, or a quarter, half or three quarters.
-    """
-    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
-    padded = _padded_lengths(np.asarray(lengths, dtype=np.int64)[order], max_tokens)
-    stop = len(order)
-    n_whole = 0
-    while stop:
-        longest = int(padded[stop - 1])
-        n_rows = max(1, token_budget // longest)
-        if n_rows >= stop and n_whole < _MANY_BATCHES:
-            break
-        start = max(0, stop - n_rows)
-        quarter = -(-n_rows // 4)
-        yield order[start:stop], (min(-(-(stop - start) // quarter) * quarter, n_rows), longest)
-        stop = start
-        n_whole += 1
-    for start, end in _least_padding(padded[:stop], batch_cost):
-        longest = int(padded[end - 1])
-        n_items = end - start
-        yield order[start:end], (max(n_items, min(_next_rows(n_items), token_budget // longest)), longest)
-
-
-def _padded_lengths(lengths: npt.NDArray[np.int64], max_tokens: int) -> npt.NDArray[np.int64]:
-    """Return what items of these lengths are padded to."""
-    step = np.select([lengths <= 64, lengths <= 128], [2, 8], 32)
-    return np.asarray(np.minimum(-(-lengths // step) * step, max_tokens), dtype=np.int64)
-
-
-def _next_rows(n_rows: int) -> int:
-    """Return the least number of rows, of the form 2**k or 3 * 2**k, that holds ``n_rows``."""
-    power = 1 << (n_rows - 1).bit_length()
-    return power // 4 * 3 if n_rows <= power // 4 * 3 else power
-
-
-def iter_fixed_batches(
-    lengths: Sequence[int], max_tokens: int
-) -> Iterator[tuple[npt.NDArray[np.int64], tuple[int, int]]]:
-    """Group items into batches of few shapes, fourteen in all: for a runtime that keeps memory for each.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each item, at most ``max_tokens``.
-    max_tokens : int
-        Tokens that the model reads at once.
-
-    Yields
-    ------
-    chosen : ndarray of int64
-        Indices of the items of a batch, shortest first. Every index occurs once; ties keep their order.
-    shape : tuple of int and int
-        Rows and tokens to pad it to: tokens of 24, 32, 48, 64, 96, 128 or ``max_tokens``, rows for 512 tokens where
-        they are nearly filled, else for 128.
-    """
-    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
-    ascending = np.asarray(lengths, dtype=np.int64)[order]
-    start = 0
-    for longest in (*(n for n in _FIXED_LENGTHS if n < max_tokens), max_tokens):
-        stop = int(np.searchsorted(ascending, longest, side="right"))
-        many, few = (max(1, n_tokens // longest) for n_tokens in _FIXED_TOKENS)
-        while start < stop:
-            n_rows = many if stop - start > many - few else few
-            yield order[start : min(start + n_rows, stop)], (n_rows, longest)
-            start = min(start + n_rows, stop)
-
-
-def _least_padding(padded: npt.NDArray[np.int64], batch_cost: int) -> list[tuple[int, int]]:
-    """Split ascending lengths into runs of least cost, each padded to its longest; return them, the longest first."""
-    n_items = len(padded)
-    # Rows of a run that ends at the last item: of one item, of two, and so on.
-    rows = np.array([_next_rows(n) for n in range(1, n_items + 1)], dtype=np.int64)
-    least = np.zeros(n_items + 1, dtype=np.int64)
-    starts = np.zeros(n_items + 1, dtype=np.int64)
-    for end in range(1, n_items + 1):
-        costs = least[:end] + rows[:end][::-1] * padded[end - 1] + batch_cost
-        starts[end] = np.argmin(costs)
-        least[end] = costs[starts[end]]
-    runs = []
-    end = n_items
-    while end:
-        runs.append((int(starts[end]), end))
-        end = int(starts[end])
-    return runs
 
 
 def without_surrogates(text: str) -> str:

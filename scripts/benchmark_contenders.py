@@ -50,14 +50,15 @@ def pipeline(task: dict[str, Any], batch_size: int) -> Score:
 
 def _sorted_batches(task: dict[str, Any], run: Callable[[Any, Any], Scores]) -> Score:
     """Return a contender that gives a function padded token ids and masks, texts of like length together."""
-    from ctclassify.tokenization import TextEncoder, iter_batches
+    from ctclassify.batching import batch_sizes, iter_batches
+    from ctclassify.tokenization import TextEncoder
 
     encoder = TextEncoder(Path(task["model"]) / "tokenizer.json", 512)
 
     def score(texts: list[str]) -> Scores:
         ids = [windows[:512] for windows in encoder.encode(texts).ids]
         result = np.zeros((len(ids), task["n_labels"]), dtype=np.float32)
-        for chosen, _ in iter_batches([len(each) for each in ids], 4096, max_tokens=512):
+        for chosen, _ in iter_batches([len(each) for each in ids], batch_sizes(4096), max_tokens=512):
             n_tokens = np.array([len(ids[i]) for i in chosen])
             mask = np.arange(n_tokens.max()) < n_tokens[:, None]
             matrix = np.zeros(mask.shape, dtype=np.int64)

@@ -7,7 +7,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -90,7 +89,7 @@ def tokenise(encoder: TextEncoder, texts: list[str]) -> Tokens:
     """Return the tokens of texts."""
     windows = encoder.encode(texts)
     lengths = np.fromiter(map(len, windows.ids), dtype=np.int32, count=len(windows.ids))
-    ids = np.fromiter(chain.from_iterable(windows.ids), dtype=np.int32, count=int(lengths.sum()))
+    ids = np.concatenate([np.zeros(0, dtype=np.int32), *windows.ids])
     return Tokens(ids=ids, lengths=lengths, owner=windows.owner, n_texts=len(texts))
 
 

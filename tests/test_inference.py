@@ -26,7 +26,7 @@ class CountingEngine:
         self.largest = 0
 
     def probabilities(self, input_ids, n_tokens):
-        self.n_windows += len(input_ids)
+        self.n_windows += int((n_tokens > 1).sum())  # padding: one token a row
         self.largest = max(self.largest, input_ids.size)
         assert (n_tokens >= 1).all()
         inside = np.arange(input_ids.shape[1]) < n_tokens[:, None]

@@ -234,7 +234,7 @@ def token_ids(classifier: SentenceClassifier, cases: Sequence[Case]) -> dict[str
     windows = TextEncoder(classifier.folder.tokenizer_path, classifier.folder.max_tokens).encode(texts)
     read: list[list[tuple[int, ...]]] = [[] for _ in texts]
     for owner, ids in zip(windows.owner.tolist(), windows.ids, strict=True):
-        read[owner].append(tuple(ids))
+        read[owner].append(tuple(ids.tolist()))
     return dict(zip(texts, map(tuple, read), strict=True))
 
 

@@ -20,6 +20,7 @@ if __package__ in (None, ""):  # run as a script: the checkout's root makes ``tr
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from transformers.utils.logging import disable_progress_bar
 
@@ -91,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _short_ids(folder: ModelFolder, texts: Sequence[str], n_steps: int) -> list[list[int]]:
+def _short_ids(folder: ModelFolder, texts: Sequence[str], n_steps: int) -> list[npt.NDArray[np.int32]]:
     """Return the token ids of as many texts as so many steps take, without those that are too long to learn from."""
     encoder = TextEncoder(folder.tokenizer_path, folder.max_tokens)
     return [row for row in encoder.encode(texts[: _BATCH * max(n_steps, _N_FIRST)]).ids if len(row) <= _MOST_TOKENS]
@@ -113,7 +114,7 @@ def _learn(
     return model.ranges()
 
 
-def _batches(ids: Sequence[list[int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(ids: Sequence[npt.NDArray[np.int32]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Return batches of token ids and masks, of like length."""
     ordered = sorted(ids, key=len)
     batches = []
@@ -122,7 +123,7 @@ def _batches(ids: Sequence[list[int]]) -> list[tuple[torch.Tensor, torch.Tensor]
         lengths = torch.tensor([len(row) for row in rows])
         mask = torch.arange(len(rows[-1])) < lengths[:, None]
         matrix = torch.zeros(mask.shape, dtype=torch.long)
-        matrix[mask] = torch.tensor([token for row in rows for token in row])
+        matrix[mask] = torch.from_numpy(np.concatenate(rows)).long()
         batches.append((matrix, mask.long()))
     return batches
 

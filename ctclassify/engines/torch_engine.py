@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ctclassify.batching import BATCH_COST
 from ctclassify.engines.cuda_engine import PackedEngine
 from ctclassify.engines.cuda_model import is_packable
 from ctclassify.errors import EngineError
 from ctclassify.model_folder import ModelFolder
-from ctclassify.tokenization import BATCH_COST
 from ctclassify.torch_model import load_torch_model, torch_config
 
 __all__ = ["TorchEngine"]
