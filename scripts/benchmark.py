@@ -269,11 +269,12 @@ def _flop(folder: ModelFolder, texts: Sequence[str]) -> float:
 
 
 def _processor() -> str:
-    """Return the processor's name."""
+    """Return the processor's name, with family and model: on virtual machines the name alone may say little."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+        found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return f"{found['model name']}, family {found['cpu family']}, model {found['model']}"
+    except (OSError, KeyError):
         return platform.processor()
 
 
