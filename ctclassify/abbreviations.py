@@ -64,12 +64,12 @@ _WORDS = {
         Comdr Comdt Commr Commrs Cdre Adm Brig Sgt Sgts SSgt Cpl Cpls Pvt Pte Pfc Spc Ens Flt Sqn Wg Ldr Subed Nb Hav
         Sh Smt Adv Er Eng Engr Ing Mohd Mhd Kh Ch Alh Pdt Ald Cllr Spl Sra Srta Min Adj Ofc Agt Wm Geo Chas Jas Thos MR
         MRS MS DR PROF GEN LT MAJ CAPT SGT SEN GOV AMB ADM BRIG HON mr mrs ms dr prof gen lt col maj capt sgt v vs viz
-        cf e.g i.e a.k.a V VS
+        cf e.g i.e a.k.a V VS Supdt Asstt Barr Comr Thiru Gy
         """,
     Kind.NUMBERED: """
         No Nos Nr Art Arts Vol Vols Par Pars Para Paras Fig Figs Chap Sect Cl Res Reg Regs Doc Docs Apt Apts Rs Re Rp
-        Tk Approx NO NOS ART RES REG DOC no nos art arts sec secs sect vol vols par pars para paras fig figs chap cl res
-        reg regs doc docs apt apts p pp pg rs tk approx ca c est max min pop ext tel
+        Tk Approx Secs NO NOS ART RES REG DOC no nos art arts sec secs sect vol vols par pars para paras fig figs chap
+        cl res reg regs doc docs apt apts p pp pg rs tk approx ca c est max min pop ext tel
         """,
     Kind.MONTH: """
         Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Weds Thu Thur Thurs Fri Sat Sun JAN FEB APR
@@ -89,7 +89,8 @@ _WORDS = {
         St Ste Mt Mts Ft Pt Dept Depts Univ Assn Assoc Ave Blvd Rd Sq Hwy Rte Bldg Natl Intl Int'l Nat'l Gov't Govt
         Sec'y Hosp Inst Comm Cmte Dir Dist Distt Teh Md Bn Regt Bde Coy Inf Arty Armd Div Supp App Cir Ct Stat Pet Crl
         Misc J JJ CJ Ex.P F.Supp Ed Eds Incl Est Op Sub dept depts univ assn govt gov't incl misc avg ft km kms kg lb
-        lbs oz mi mph kph bn tn cr ret retd med phil jur rer nat habil VP ST FT MT DEPT
+        lbs oz mi mph kph bn tn cr ret retd med phil jur rer nat habil VP ST FT MT DEPT ASP CSP DSP ACP DCP DIG AIG IGP
+        AVM Tech Crim Civ Pub Fed alt aka
         """,
 }
 _KINDS = {word: kind for kind, words in reversed(_WORDS.items()) for word in words.split()}
@@ -204,4 +205,7 @@ CALENDAR = _words(
 
 def kind_of(word: str) -> Kind | None:
     """Return the kind of the abbreviation ``word``, given without its last full stop; None for other words."""
-    return _KINDS.get(word)
+    kind = _KINDS.get(word)
+    if kind is None and all(_KINDS.get(part) is Kind.TITLE for part in word.split(".")):
+        return Kind.TITLE  # ranks without a space between: Lt.Col.
+    return kind

@@ -266,7 +266,14 @@ def _end_before_symbol(
         return match.end()
     # A dash goes on: “We won.” — Marlowe; KABUL, June 3. — Gunmen; and a source at the end of a paragraph.
     is_quoted = any(quote in match["close"] for quote in QUOTES)
-    return None if is_quoted or is_dateline(text, first, match) or stop - position < DATELINE else match.end()
+    if is_quoted or is_dateline(text, first, match):
+        return None
+    return match.end() if stop - position >= DATELINE or _is_sentence(text[match.end() : stop]) else None
+
+
+def _is_sentence(rest: str) -> bool:
+    """Return whether what follows a full stop and begins with a dash is no source, as in ``— AFP/File``."""
+    return "\n" in rest or (rest.rstrip()[-1] in ".!?" and rest.lstrip(DASHES + " ")[:1].isupper())
 
 
 def _ends_after_ellipsis(text: str, match: re.Match[str], word: str) -> bool:

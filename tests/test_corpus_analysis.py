@@ -131,10 +131,27 @@ def test_web_addresses_count_under_their_hosts(source, url, expected):
         ("12345", "year", "unknown"),
         ("last week", "year", "unknown"),
         (None, "day", "unknown"),
+        ("Nov. 12, 2026", "day", "2026-11-12"),
+        ("12 Sept 2026", "day", "2026-09-12"),
+        ("12th November 2026", "day", "2026-11-12"),
+        ("12-Nov-2026", "day", "2026-11-12"),
+        ("2026-11", "month", "2026-11"),
+        ("2026-11", "year", "2026"),
+        ("2026-11", "day", "unknown"),
+        ("2026", "year", "2026"),
+        ("2026", "month", "unknown"),
     ],
 )
 def test_periods(text, by, period):
     assert period_of(text, by) == period
+
+
+def test_a_summary_into_the_runs_own_folder_is_refused(run_folder, capsys):
+    before = sorted(run_folder.iterdir())
+    for out in (run_folder, run_folder / "summary"):
+        assert main(["summarize", str(run_folder), "--out", str(out)]) == 2
+        assert "lies in the run's folder" in capsys.readouterr().err
+    assert sorted(run_folder.iterdir()) == before
 
 
 def test_equal_runs_have_not_moved_and_unlike_ones_have(run_folder, tmp_path):

@@ -166,6 +166,16 @@ def check(marked: str) -> None:
         "It burned 3.5 sq. km.| Airstrikes continued.",
         "They ran 12 km.| Roe stopped at 5 mi. of it.| A 500-lb. Paveway fell on the 3-km. Dalmere road.",
         "He works for the F.B.I.| Agents raided it.| He met F.B.I. Agent Smith of the F.B.I. Agents Association.",
+        "Police registered F.I.R. No. 123/2026 at Yaripora.| He was held.",
+        "He was sanctioned under E.O. No. 13224.| See 31 C.F.R. Part 594.| The list grew.",
+        "He went to the U.S.| No one knew.",
+        "He joined the D.C. Police Department in 2010.",
+        "The PPRO, DSP. Abdullahi Haruna, confirmed it.| Comr. Joe Ajaero spoke.",
+        "Lt.Col. Ali died.| Maj.Gen. Roe lived.",
+        "DOB 1951; alt. DOB 1952; POB Giza.",
+        "Police arrested two men in Leeds.|\n---\nGunmen killed four people in Kano.",
+        "Gunmen killed four in Kano.| -- The EU banned the group.",
+        "We have waited for forty years! \u2014 AFP/File",
     ],
 )
 def test_abbreviations(marked):

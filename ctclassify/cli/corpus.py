@@ -60,6 +60,8 @@ def run_tag_corpus(options: Mapping[str, Any]) -> int:
 
 def run_summarize(run: Path, out: Path, by: str) -> int:
     """Run ``summarize``."""
+    if out.resolve().is_relative_to(run.resolve()):
+        raise click.UsageError(f"--out {out} lies in the run's folder, which holds what its run wrote; name another")
     summary = summarize_run(run, by=by)
     out.mkdir(parents=True, exist_ok=True)
     write_csv_files(summary, out)

@@ -17,6 +17,7 @@ from ctclassify.cli.output import open_output
 from ctclassify.cli.view import TextWriter
 from ctclassify.cli.writers import ArticleWriter, CsvWriter, JsonlWriter, JsonWriter, Selection
 from ctclassify.corpus.discover import name_tells
+from ctclassify.corpus.files import name_of
 from ctclassify.errors import InputTextError, LabelError
 
 __all__ = ["TagOptions", "tag_files"]
@@ -115,10 +116,10 @@ def _read_inputs(inputs: Sequence[str], encoding: str, names: deque[str], failur
         try:
             text = _read_text(name, encoding)
         except InputTextError as error:
-            failures.append(name)
+            failures.append(name_of(name))
             click.echo("ctclassify: " + escape_controls(str(error)), err=True)
             continue
-        names.append(name)
+        names.append(name_of(name))
         yield text
 
 

@@ -22,6 +22,9 @@ UNKNOWN = "unknown"
 
 _URL = re.compile(r"https?://(?:[^/?#\s@]*@)?(?:www\.)?([^/?#\s:)]+)[^\s)]*", re.IGNORECASE)
 _DATE = re.compile(r"\s*(\d{4})(?:([-/.])(\d\d?)\2(\d\d?)(?!\d)|(\d\d)(\d\d)((?:\d\d){0,3})(?!\d))")
+_PART_OF_DATE = re.compile(r"\s*(\d{4})(?:-(\d\d))?\s*")
+_BESIDE_DATE = re.compile(r"(?<=[a-z])\. |(?<=\d)(?:st|nd|rd|th)\b ?|(?<=\d)-(?=[A-Z])|(?<=[a-z])-(?=\d)")
+"""What is written beside a date's words and numbers: ``Nov. 12``, ``12th November``, ``12-Nov-2026``."""
 _EPOCH = re.compile(r"\s*(?:(\d{9,10})(?:\.\d*)?|(\d{10})\d{3})\s*")
 _YEARS_WITH_TIME = range(1950, 2100)
 """Years of a compact date that has a time: seconds since 1970 look like earlier ones for years to come."""
@@ -75,8 +78,9 @@ def period_of(text: str | None, by: str) -> str:
     text : str or None
         ISO 8601 with or without a time, or its parts joined by ``/`` or ``.`` with the year first; ``20240501``, also
         with hour, minute and second behind it; the form of e-mail and RSS (RFC 2822, ``Wed, 01 May 2024 12:30:00
-        GMT``, also without weekday or time); seconds or milliseconds since 1970, taken as UTC. Dates like
-        ``01/05/2024`` are not read: day and month may be either.
+        GMT``, also without weekday or time), also with the month first, ``Nov. 12, 2024``; seconds or milliseconds
+        since 1970, taken as UTC; for months or years also ``2024-05``, for years ``2024``. Dates like ``01/05/2024``
+        are not read: day and month may be either.
     by : str
         One of :data:`PERIODS`.
 
@@ -85,13 +89,21 @@ def period_of(text: str | None, by: str) -> str:
     str
         ``2024-05-01``, ``2024-W18`` (ISO 8601), ``2024-05``, ``2024``, or :data:`UNKNOWN`.
     """
-    found = _date_of(text or "")
+    found = _date_of(_completed(text or "", by))
     if found is None:
         return UNKNOWN
     if by == "week":
         iso = found.isocalendar()
         return f"{iso.year}-W{iso.week:02}"
     return found.isoformat()[: {"day": 10, "month": 7, "year": 4}[by]]
+
+
+def _completed(text: str, by: str) -> str:
+    """Return a month or a year that is as much of a date as the period asks for as its first day; others as given."""
+    match = _PART_OF_DATE.fullmatch(text)
+    if match is None or by not in ("month", "year") or (match[2] is None and by != "year"):
+        return text
+    return f"{match[1]}-{match[2] or '01'}-01"
 
 
 def _date_of(text: str) -> date | None:
@@ -103,7 +115,8 @@ def _date_of(text: str) -> date | None:
                 return date(year, month, day)
         if match := _EPOCH.fullmatch(text):
             return datetime.fromtimestamp(int(match[1] or match[2]), tz=UTC).date()
-        return parsedate_to_datetime(text if ":" in text else f"{text} 00:00").date()  # it asks for a time
+        plain = _BESIDE_DATE.sub(" ", text).replace("Sept ", "Sep ")
+        return parsedate_to_datetime(plain if ":" in plain else f"{plain} 00:00").date()  # it asks for a time
     except (ValueError, OverflowError):
         return None
 
