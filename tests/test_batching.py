@@ -129,3 +129,25 @@ def test_a_large_budget_has_sizes_up_to_it():
 )
 def test_a_batch_is_padded_to_the_next_shape(lengths, shape):
     assert checked(lengths) == [shape]
+
+
+def test_longer_rows_mean_fewer_shapes():
+    shapes = set()
+    for seed in range(200):
+        shapes.update(checked(drawn_lengths(1 + seed, seed), (120, 480), shortest=20))
+    assert min(longest for _, longest in shapes) >= 20
+    assert len(shapes) <= 20
+
+
+def test_items_of_one_length_keep_their_order():
+    seen = [i for batch, _ in iter_batches([30] * 500, SIZES, max_tokens=512) for i in batch[::-1].tolist()]
+    assert seen == list(range(500))[::-1]
+
+
+def test_of_many_items_each_length_has_the_largest_size_it_divides():
+    for n_rows, longest in checked(drawn_lengths(6000)):
+        assert longest == 512 or n_rows * longest == max(size for size in SIZES if size % longest == 0)
+
+
+def test_where_a_batch_costs_as_much_as_its_tokens_there_is_one():
+    assert len(checked([5, 60, 9, 33, 12, 48, 7, 22, 30, 41], batch_cost=2048)) == 1

@@ -59,3 +59,15 @@ def test_the_name_of_a_special_token_in_a_text_is_text(encoder):
     first, last = plain[0], plain[-1]
     assert named.count(first) == named.count(last) == 1
     assert 0 not in named[1:-1]
+
+
+def test_more_texts_than_are_encoded_at_once_keep_their_ids(tiny_folder, monkeypatch):
+    monkeypatch.setattr("ctclassify.tokenization._ENCODED_AT_ONCE", 3)
+    encoder = TextEncoder(tiny_folder / "tokenizer.json", 12)
+    words = ["bomb", "rain", "court", "bill", "law"]
+    texts = [" ".join(words[i % 5 :] + words[: i % 4]) for i in range(9)] + ["rain " * 25]
+    together = encoder.encode(texts)
+    alone = [ids.tolist() for text in texts for ids in encoder.encode([text]).ids]
+    assert [ids.tolist() for ids in together.ids] == alone
+    assert together.owner.tolist() == [*range(9), *[9] * (len(alone) - 9)]
+    assert together.is_windowed.tolist() == [False] * 9 + [True]

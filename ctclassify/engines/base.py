@@ -27,7 +27,7 @@ class Engine(Protocol):
     Notes
     -----
     An engine may have more, and is taken to have none of it otherwise: ``token_budget`` and ``batch_cost``, see
-    :mod:`ctclassify.inference`, and what :class:`LowPrecisionEngine` has.
+    :mod:`ctclassify.inference` and :mod:`ctclassify.batching`, and what :class:`LowPrecisionEngine` has.
     """
 
     name: str
