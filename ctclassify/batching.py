@@ -26,7 +26,7 @@ _LARGE = (1680, 1820, 1980, 2016)
 """Their divisors are so dense that 3% of 8,000 sentences of news is padding, and 6% of 2,000."""
 
 _SMALL = (24, 40, 60, 90, 120, 180, 240, 360, 480)
-"""For the rest of what was asked for: articles, single sentences. Up to 25 of them are padded by a tenth to a third more
+"""For the rest of what was asked for: articles, single sentences. Up to 25 are padded by a tenth to a third more
 than to lengths in steps of two: 6 to 16% of the time of a single one, for the memory of hundreds of shapes."""
 
 _MANY_BATCHES = 24
