@@ -57,12 +57,12 @@ class Calibration:
         lines = np.asarray(self.scale) * logits(probabilities) + np.asarray(self.bias)
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * lines), dtype=np.float32)  # the sigmoid, without overflow
 
-    def borders(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64]:
+    def borders(self, thresholds: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return where decisions turn before calibration.
 
         Parameters
         ----------
-        thresholds : sequence of float, length n_labels
+        thresholds : sequence or ndarray of float, length n_labels
             On calibrated probabilities, in [0, 1].
 
         Returns

@@ -123,7 +123,7 @@ class SentenceClassifier:
                 "model again with its own tokenizer",
                 path=folder.tokenizer_path,
             )
-        self._scorer = SentenceScorer(encoder, engine, len(folder.label_names), folder.borders)
+        self._scorer = SentenceScorer(encoder, engine, len(folder.label_names))
         self._loaded_by: tuple[str | None, str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -187,7 +187,8 @@ class SentenceClassifier:
         ndarray of float32, shape (n_texts, n_labels)
             In [0, 1], rows in the order of ``texts``, columns in that of ``label_names``. Labels are independent:
             rows need not sum to 1. Rows of blank texts are 0. Calibrated where the model folder holds a calibration:
-            of the decisions with probability 0.8, about 80% are right on text like its validation data.
+            of the decisions with probability 0.8, about 80% are right on text like its validation data. Near the
+            stored thresholds they are float32's whatever the engine's precision; :meth:`predict` sees to it at others.
 
         Raises
         ------
@@ -195,7 +196,7 @@ class SentenceClassifier:
             If ``texts`` is a bare ``str``, a set, a mapping, a table or no iterable, or an item is not a ``str``; it
             names the item.
         """
-        return self._calibrated(self._scorer.score(checked_texts(texts))[0])
+        return self._probabilities(texts, self.folder.borders)
 
     def predict(self, texts: Sequence[str], *, thresholds: Thresholds = None) -> list[tuple[str, ...]]:
         """Return the labels of each text.
@@ -222,7 +223,8 @@ class SentenceClassifier:
             If a threshold names no label and no set of the model, or is not a number in [0, 1].
         """
         limits = self._limits(thresholds)
-        return names_of_rows(self.predict_proba(texts) >= limits, self.label_names)
+        probabilities = self._probabilities(texts, self.folder.borders_at(limits))
+        return names_of_rows(probabilities >= limits, self.label_names)
 
     def expected_errors(
         self, probabilities: npt.ArrayLike, *, thresholds: Thresholds = None
@@ -244,7 +246,7 @@ class SentenceClassifier:
         Raises
         ------
         InputTypeError
-            If the probabilities have another shape, or are no numbers.
+            If the probabilities have another shape, or are no numbers in [0, 1].
         LabelError
             As for :meth:`predict`.
         """
@@ -270,7 +272,7 @@ class SentenceClassifier:
         Raises
         ------
         InputTypeError
-            If the probabilities have another shape, or are no numbers.
+            If the probabilities have another shape, or are no numbers in [0, 1].
         LabelError
             As for :meth:`predict`.
         """
@@ -347,6 +349,12 @@ class SentenceClassifier:
             raise InputTypeError(f"probabilities: {error}; {expected}") from error
         if checked.ndim != 2 or checked.shape[1] != len(self.label_names):
             raise InputTypeError(f"probabilities: got shape {checked.shape}, {expected}")
+        wrong = np.argwhere(~((checked >= 0) & (checked <= 1)))
+        if len(wrong):
+            i, j = wrong[0]
+            raise InputTypeError(
+                f"probabilities[{i}, {j}] is {checked[i, j]}: expected numbers in [0, 1]; leave out rows without a text"
+            )
         return checked
 
     def _is_uncertain(self, errors: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -368,8 +376,8 @@ class SentenceClassifier:
 
     def _tag(self, split: _SplitArticles, limits: npt.NDArray[np.float64]) -> Iterator[Article]:
         """Score the sentences of articles together, yield the articles."""
-        scorer, prepared = self._scorer, split.prepared
-        raw, is_windowed = scorer.score(split.texts) if prepared is None else scorer.run(prepared)
+        scorer, prepared, borders = self._scorer, split.prepared, self.folder.borders_at(limits)
+        raw, is_windowed = scorer.score(split.texts, borders) if prepared is None else scorer.run(prepared, borders)
         probabilities = self._calibrated(raw)
         indicators = probabilities >= limits
         errors = expected_errors(probabilities, indicators)
@@ -412,6 +420,10 @@ class SentenceClassifier:
             expected_errors=errors,
             needs_review=needs_review,
         )
+
+    def _probabilities(self, texts: Sequence[str], borders: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Return calibrated probabilities, of float32 near the borders at which decisions turn."""
+        return self._calibrated(self._scorer.score(checked_texts(texts), borders)[0])
 
     def _calibrated(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return calibrated probabilities; those of blank texts stay 0."""

@@ -71,9 +71,6 @@ class SentenceScorer:
         What runs the model.
     n_labels : int
         Columns of what the engine gives.
-    borders : ndarray of float64, shape (n_labels,), or None
-        The logit of each label's raw probability at which a decision turns. Texts that an engine of lower precision
-        puts within its ``margin`` of one are scored again by its ``finer()`` engine, and so on. None: none are.
 
     Notes
     -----
@@ -86,22 +83,26 @@ class SentenceScorer:
         encoder: TextEncoder,
         engine: Engine,
         n_labels: int,
-        borders: npt.NDArray[np.float64] | None = None,
     ) -> None:
         self._encoder = encoder
         self._engine = engine
         self._n_labels = n_labels
         self._sizes = batch_sizes(int(getattr(engine, "token_budget", TOKEN_BUDGET)))
         self._batch_cost = int(getattr(engine, "batch_cost", BATCH_COST))
-        self._borders = borders
 
-    def score(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def score(
+        self, texts: Sequence[str], borders: npt.NDArray[np.float64] | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Score texts, however many.
 
         Parameters
         ----------
         texts : sequence of str
             May be empty.
+        borders : ndarray of float64, shape (n_labels,), or None
+            The logit of each label's raw probability at which a decision turns. Texts that an engine of lower
+            precision puts within its ``margin`` of one are scored again by its ``finer()`` engine, and so on. None:
+            none are.
 
         Returns
         -------
@@ -111,12 +112,14 @@ class SentenceScorer:
             True for texts longer than the model reads at once.
         """
         if len(texts) <= TEXTS_AT_ONCE:
-            return self.run(self.prepare(texts))
+            return self.run(self.prepare(texts), borders)
         rows: dict[str, int] = {}
         row = np.array([rows.setdefault(text, len(rows)) for text in texts], dtype=np.int64)
         distinct = list(rows)
         chunks = [distinct[start : start + TEXTS_AT_ONCE] for start in range(0, len(distinct), TEXTS_AT_ONCE)]
-        probabilities, is_windowed = zip(*(self.run(each) for each in map_ahead(self.prepare, chunks)), strict=True)
+        probabilities, is_windowed = zip(
+            *(self.run(each, borders) for each in map_ahead(self.prepare, chunks)), strict=True
+        )
         return np.concatenate(probabilities)[row], np.concatenate(is_windowed)[row]
 
     def prepare(self, texts: Sequence[str]) -> PreparedTexts:
@@ -128,18 +131,21 @@ class SentenceScorer:
         windows = self._encoder.encode(list(rows))
         return PreparedTexts(n_texts=len(texts), filled=filled, row=owners[filled], windows=windows)
 
-    def run(self, prepared: PreparedTexts) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def run(
+        self, prepared: PreparedTexts, borders: npt.NDArray[np.float64] | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Score prepared texts; see :meth:`score`."""
         probabilities = np.zeros((prepared.n_texts, self._n_labels), dtype=np.float32)
         is_windowed = np.zeros(prepared.n_texts, dtype=np.bool_)
-        probabilities[prepared.filled] = self._run_windows(prepared.windows)[prepared.row]
+        probabilities[prepared.filled] = self._run_windows(prepared.windows, borders)[prepared.row]
         is_windowed[prepared.filled] = prepared.windows.is_windowed[prepared.row]
         return probabilities, is_windowed
 
-    def _run_windows(self, windows: TokenWindows) -> npt.NDArray[np.float32]:
+    def _run_windows(self, windows: TokenWindows, borders: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float32]:
         """Return the maximum over the windows of each distinct text."""
         scores = self._scores(windows.ids, self._batches(windows.ids, self._sizes), self._engine)
-        self._look_again(scores, windows.ids, self._engine)
+        if borders is not None:
+            self._look_again(scores, windows.ids, self._engine, borders)
         if not windows.is_windowed.any():
             return scores
         best = np.zeros((len(windows.is_windowed), self._n_labels), dtype=np.float32)
@@ -147,19 +153,23 @@ class SentenceScorer:
         return best
 
     def _look_again(
-        self, scores: npt.NDArray[np.float32], ids: Sequence[npt.NDArray[np.int32]], engine: Engine
+        self,
+        scores: npt.NDArray[np.float32],
+        ids: Sequence[npt.NDArray[np.int32]],
+        engine: Engine,
+        borders: npt.NDArray[np.float64],
     ) -> None:
         """Replace the scores of windows whose decisions rounding may have turned by those of a finer engine."""
-        if self._borders is None or not isinstance(engine, LowPrecisionEngine) or engine.margin <= 0:
+        if not isinstance(engine, LowPrecisionEngine) or engine.margin <= 0:
             return
-        doubtful = _doubtful(scores, self._borders, engine.margin)
+        doubtful = _doubtful(scores, borders, engine.margin)
         if not len(doubtful):
             return
         finer = engine.finer()
         their_ids = [ids[i] for i in doubtful]
         batches = self._batches(their_ids, _FINER_SIZES, shortest=_FINER_SHORTEST)
         their_scores = self._scores(their_ids, batches, finer)
-        self._look_again(their_scores, their_ids, finer)
+        self._look_again(their_scores, their_ids, finer, borders)
         scores[doubtful] = their_scores
 
     def _batches(

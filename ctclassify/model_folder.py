@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,23 @@ class ModelFolder:
     @property
     def borders(self) -> npt.NDArray[np.float64]:
         """Logit of the model's own probability at which each label's decision turns, at the stored thresholds."""
+        return self.borders_at(self.thresholds)
+
+    def borders_at(self, thresholds: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the logit of the model's own probability at which each label's decision turns.
+
+        Parameters
+        ----------
+        thresholds : sequence or ndarray of float, length n_labels
+            On calibrated probabilities where there is a calibration, in [0, 1].
+
+        Returns
+        -------
+        ndarray of float64, shape (n_labels,)
+        """
         if self.calibration is None:
-            return logits(np.array(self.thresholds))
-        return self.calibration.borders(self.thresholds)
+            return logits(np.asarray(thresholds, dtype=np.float64))
+        return self.calibration.borders(thresholds)
 
     @property
     def review(self) -> ReviewBand | None:

@@ -351,6 +351,15 @@ def test_the_right_way_of_calibrating_has_the_least_log_loss():
     assert found["platt"]["ece"] < 0.02 < found["none"]["ece"]
 
 
+def test_what_is_chosen_is_chosen_on_what_decides_near_a_threshold(folder, labelled):
+    exact, rounded = (
+        calibrate.choose(folder, [labelled], DecisionConfig(), engine=f"openvino-{precision}")
+        for precision in ("fp32", "int8")
+    )
+    assert rounded.thresholds == pytest.approx(exact.thresholds, abs=1e-5)
+    assert rounded.calibration.bias == pytest.approx(exact.calibration.bias, abs=1e-4)
+
+
 def test_calibrating_refuses_what_it_cannot_do(folder, labelled, tmp_path, capsys):
     arguments = ["--model", str(folder), "--data", str(labelled), "--engine", "openvino-fp32"]
     assert calibrate.main([*arguments, "--output", str(tmp_path)]) == 2

@@ -340,6 +340,45 @@ def test_probabilities_of_another_shape_are_refused(tiny_folder, probabilities):
         classifier.needs_review(probabilities)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 84.0])
+def test_probabilities_that_are_none_are_refused(tiny, value):
+    probabilities = tiny.predict_proba(TEXTS)
+    probabilities[1, 2] = value
+    with pytest.raises(InputTypeError, match=r"probabilities\[1, 2\] is .*: expected numbers in \[0, 1\]"):
+        tiny.needs_review(probabilities)
+
+
+class LowEngine:
+    """Like the exact engine, but too low by what its margin allows."""
+
+    name, precision, device, version, margin = "low", "bf16", "cpu", "1", 0.05
+
+    def __init__(self, exact):
+        self._exact = exact
+
+    def probabilities(self, input_ids, n_tokens):
+        return self._exact.probabilities(input_ids, n_tokens) - np.float32(0.004)
+
+    def finer(self):
+        return self._exact
+
+
+def test_near_any_threshold_an_engine_decides_as_the_exact_one(tiny):
+    low = ctclassify.SentenceClassifier(tiny.folder, LowEngine(tiny.engine))
+    exact = tiny.predict_proba(TEXTS)
+    article = " ".join(TEXTS)
+    for row in exact:
+        thresholds = {name: float(p) - 0.002 for name, p in zip(tiny.label_names, row, strict=True)}
+        assert low.predict(TEXTS, thresholds=thresholds) == tiny.predict(TEXTS, thresholds=thresholds)
+        found, expected = (each.predict_article(article, thresholds=thresholds) for each in (low, tiny))
+        assert [s.labels for s in found.sentences] == [s.labels for s in expected.sentences]
+    far_off = tiny.label_names[0]
+    limits = {name: 0.0 if name != far_off else float(exact[0, 0]) - 0.002 for name in tiny.label_names}
+    assert (low.predict_proba(TEXTS)[:, 0] >= limits[far_off]).tolist() != [
+        far_off in labels for labels in low.predict(TEXTS, thresholds=limits)
+    ]
+
+
 def test_probabilities_may_be_lists(tiny_folder):
     classifier = ctclassify.load(tiny_folder)
     probabilities = classifier.predict_proba(TEXTS)

@@ -192,6 +192,14 @@ def test_a_lone_surrogate_can_be_written(run, tmp_path, output_format):
         assert jsonl(process)[0]["text"] == "A bomb \ud800 in the town."
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_file_name_that_is_no_utf8_gives_json_that_is(run, tmp_path):
+    path = tmp_path / os.fsdecode(b"n\xe9.txt")
+    path.write_bytes(b"A bomb.")
+    (row,) = jsonl(run("tag", "--format", "jsonl", str(path)))
+    assert row["source"].endswith("n\\xe9.txt")
+
+
 def test_a_codec_that_fails_its_own_way_is_an_input_error(run, tmp_path):
     path = tmp_path / "odd.txt"
     path.write_bytes(b"xn--\xff..a")

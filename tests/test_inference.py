@@ -162,8 +162,8 @@ class RoundedEngine(CountingEngine):
 
 def scored_by(engine, tiny_folder, borders):
     texts = [" ".join(words) for words in zip(WORDS, WORDS[1:], WORDS[2:], strict=False)]
-    scorer = SentenceScorer(TextEncoder(tiny_folder / "tokenizer.json", 32), engine, 3, borders)
-    return scorer.score(texts)[0]
+    scorer = SentenceScorer(TextEncoder(tiny_folder / "tokenizer.json", 32), engine, 3)
+    return scorer.score(texts, borders)[0]
 
 
 def test_what_lies_near_a_threshold_is_scored_again_and_nothing_else(tiny_folder):

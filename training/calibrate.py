@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctclassify.classifier import SentenceClassifier
+from ctclassify.engines.base import LowPrecisionEngine
 from ctclassify.engines.selection import ENGINE_NAMES, make_engine
 from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.manifest import Manifest
@@ -178,7 +179,11 @@ def _scored(
     if not len(sentences):
         raise DataError("no sentence to calibrate on", path=data[0])
     check_positives(sentences, folder.label_names, path=data[0])
-    return folder, sentences, SentenceClassifier(raw, make_engine(engine, raw)).predict_proba(sentences.texts)
+    # Once chosen, what lies near a threshold is scored by the finest engine: so is what thresholds are chosen on.
+    finest = make_engine(engine, raw)
+    while isinstance(finest, LowPrecisionEngine) and finest.margin > 0:
+        finest = finest.finer()
+    return folder, sentences, SentenceClassifier(raw, finest).predict_proba(sentences.texts)
 
 
 def _print_comparison(model: Path, data: list[Path], engine: str) -> None:
