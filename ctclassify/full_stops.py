@@ -29,7 +29,7 @@ _NUMBERED_ACT = re.compile(r"[A-Z]{1,6}/|(?:EC|EU|EEC)\)")
 _ENUMERATOR = re.compile(r"[(\[]?(?:\d{1,3}|[^\W\d_]|[ivxIVX]{1,5})[)\]]?\Z")
 _TIME_PHRASE = re.compile(r"(?:In|On|At|By|Around|About|Before|After|Since|Until|From|Last|Early|Late)\b[^,;]*\Z")
 _TIME_ZONE = re.compile(r"(?:[A-Z][\w-]{1,20} ){1,2}[Tt]ime\b|[A-Z]{1,3}T\b")
-_NAMED = re.compile(r"(?:Nos?|Part)\.? ?\d|Police (?:Department|Federation|Force|Service|Commissioner|Chief)\b")
+_GOES_ON = re.compile(r"(?:Nos?|Part)\.? ?\d|Police (?:Department|Federation|Force|Service|Commissioner|Chief)\b")
 """Openers that go on what the abbreviation began: ``E.O. No. 13224``, ``31 C.F.R. Part 594``."""
 _SUBJECT = re.compile(
     rf"(?P<name>[^\W\d_][\w’'-]{{1,30}})(?: [A-ZÀ-Þ][\w’'-]{{1,30}}\.?){{0,2}} (?:{'|'.join(sorted(VERBS))})\b"
@@ -92,7 +92,7 @@ def _ends_after_abbreviation(text: str, last: str, kind: Kind, start: int, close
         return word in CERTAIN_OPENERS and last[0].isupper() and len(last) > 1
     if word[0].isdigit() or "(" in follow["open"]:
         return False
-    if _NAMED.match(text, position):
+    if _GOES_ON.match(text, position):
         return False
     before = text[max(0, start - LOOK_BACK) : start].rstrip()
     if any(quote in close for quote in QUOTES):  # “He left the U.S.” Roe stayed; but: the “U.S.” Army

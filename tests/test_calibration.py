@@ -364,6 +364,8 @@ def test_calibrating_refuses_what_it_cannot_do(folder, labelled, tmp_path, capsy
     arguments = ["--model", str(folder), "--data", str(labelled), "--engine", "openvino-fp32"]
     assert calibrate.main([*arguments, "--output", str(tmp_path)]) == 2
     assert "exists already" in capsys.readouterr().err
+    assert calibrate.main(["--model", str(folder), "--data", str(labelled), str(labelled)]) == 2
+    assert "validation.jsonl: given twice" in capsys.readouterr().err
     assert calibrate.main([*arguments, "--objective", "f7"]) == 2
     assert "objective" in capsys.readouterr().err
     (tmp_path / "empty.jsonl").write_text("")

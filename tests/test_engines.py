@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -31,6 +34,30 @@ def test_openvino_float32_agrees_with_torch(folder, request):
     scores = ctclassify.load(path, engine="openvino-fp32").predict_proba(texts)
     assert np.ptp(reference, axis=0).max() > 0.05, "the tiny model must tell texts apart for this test to mean anything"
     np.testing.assert_allclose(scores, reference, atol=1e-5)
+
+
+FORKED = """
+import os, sys
+import ctclassify
+
+classifier = ctclassify.load(engine="torch-cpu")
+texts = ["Troops raided the town on day %d." % n for n in range(40)]
+expected = classifier.predict(texts)
+if (child := os.fork()) == 0:
+    os._exit(0 if classifier.predict(texts) == expected else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_the_torch_engine_runs_in_a_forked_process():
+    process = subprocess.Popen([sys.executable, "-c", FORKED], start_new_session=True)
+    try:
+        assert process.wait(timeout=90) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_poolings_differ(tiny_folder, tiny_mean_folder):

@@ -73,3 +73,11 @@ def test_predictions_of_other_sentences_are_refused(files, tmp_path, capsys, cha
     files[1].write_text(change(files[1].read_text()))
     assert find_label_noise.main(arguments(files, tmp_path)) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("below", ["0", "nan", "0.6", "30"])
+def test_a_bound_that_doubts_all_or_nothing_is_refused(below, tmp_path, capsys):
+    nowhere = str(tmp_path / "nowhere")
+    with pytest.raises(SystemExit):
+        find_label_noise.main(["--data", nowhere, "--predictions", nowhere, "--output", nowhere, "--below", below])
+    assert "--below: expected a probability up to 0.5" in capsys.readouterr().err

@@ -30,7 +30,7 @@ from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.manifest import Manifest
 from ctclassify.model_folder import ModelFolder, read_model_folder, write_manifest
 from training.config import DecisionConfig
-from training.data import LabelledSentences, indicator_matrix, read_labelled
+from training.data import LabelledSentences, indicator_matrix, read_labelled, refuse_twice
 from training.decision import check_positives, decide
 from training.decision_options import add_decision_options, decision_of, given_options
 from training.thresholds import tune_for_precision
@@ -172,7 +172,8 @@ def choose_floors(model: Path, data: list[Path], floors: Sequence[float], *, eng
 def _scored(
     model: Path, data: list[Path], engine: str
 ) -> tuple[ModelFolder, LabelledSentences, npt.NDArray[np.float32]]:
-    """Return folder, sentences, and the model's own probabilities: those before any calibration."""
+    """Return folder, sentences of distinct files, and the model's own probabilities: those before any calibration."""
+    refuse_twice(data)
     folder = read_model_folder(model)
     raw = replace(folder, manifest=replace(folder.manifest, calibration=None))
     sentences = read_labelled(data, folder.label_names)

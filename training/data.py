@@ -23,6 +23,7 @@ __all__ = [
     "labels_without_positives",
     "parse_object",
     "read_labelled",
+    "refuse_twice",
 ]
 
 
@@ -49,6 +50,21 @@ class LabelledSentences:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def refuse_twice(paths: Sequence[Path]) -> None:
+    """Refuse a file given twice: where figures or thresholds come from it, each sentence would count twice.
+
+    Raises
+    ------
+    DataError
+        If two paths lead to one file.
+    """
+    seen = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise DataError("given twice with --data, so each sentence would count twice; give it once", path=path)
+        seen.add(path.resolve())
 
 
 def read_labelled(

@@ -28,6 +28,7 @@ from ctclassify.engines.selection import ENGINE_NAMES
 from ctclassify.errors import CTClassifyError, DataError
 from ctclassify.model_folder import sha256_file
 from training.config import load_config
+from training.data import refuse_twice
 from training.evaluation.analysis import analyse, headline, read_sliceable
 from training.evaluation.model_scores import (
     compare_models,
@@ -123,12 +124,7 @@ def _check_options(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
 
 def _check_files(args: argparse.Namespace, output: Path | None) -> None:
     """Refuse a data file given twice, and one file for both outputs."""
-    paths = [path.resolve() for path in args.data or ()]
-    twice = next(
-        (path for path, resolved in zip(args.data or (), paths, strict=True) if paths.count(resolved) > 1), None
-    )
-    if twice is not None:
-        raise DataError("given twice with --data, so each sentence would count twice; give it once", path=twice)
+    refuse_twice(args.data or ())
     if output is not None and args.html is not None and output.resolve() == args.html.resolve():
         message = "metrics.json and the page of --html would be the same file; give --html or --output another name"
         raise DataError(message, path=args.html)

@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--below", type=float, default=0.3, help="list labels given less than this probability")
     parser.add_argument("--output", type=Path, required=True, help="a CSV file")
     args = parser.parse_args(argv)
+    if not 0 < args.below <= 0.5:
+        parser.error(f"--below: expected a probability up to 0.5, beyond which all are doubtful, got {args.below:g}")
     try:
         sentences = read_labelled(args.data, args.label_names)
         probabilities = read_predictions(args.predictions, sentences, args.label_names)

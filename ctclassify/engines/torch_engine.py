@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -54,6 +56,7 @@ class TorchEngine:
         self.version = str(torch.__version__)
         self._where = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device(device)
         self._packed: PackedEngine | None = None
+        self._pid = os.getpid()
         self.token_budget = _TOKEN_BUDGET
         # On CUDA a batch of these sizes takes as long as its launches, so a split buys nothing.
         self.batch_cost = BATCH_COST if device == "cpu" else self.token_budget
@@ -69,6 +72,9 @@ class TorchEngine:
         """Score a batch; see :class:`ctclassify.engines.base.Engine`."""
         if self._packed is not None:
             return self._packed.probabilities(input_ids, n_tokens)
+        if os.getpid() != self._pid:  # a fork has none of the threads that torch would wait for, without end
+            torch.set_num_threads(1)
+            self._pid = os.getpid()
         ids = torch.from_numpy(input_ids.astype(np.int64)).to(self._where)
         lengths = torch.from_numpy(n_tokens.astype(np.int64)).to(self._where)
         mask = (torch.arange(ids.shape[1], device=self._where)[None] < lengths[:, None]).long()
